@@ -2,6 +2,7 @@
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from json.encoder import encode_basestring_ascii as json_string
@@ -141,7 +142,68 @@ class CatalogueContents:
         return cls(fields, entries, constant, known["meta"], known["text"], known["order"])
 
 
-def open_source(source: Any, columns: Sequence[str] | None, coordinates: Any) -> "Source":
+class Source(ABC):
+    """Light curves that are read in batches."""
+
+    #: Number of objects.
+    total: int
+    #: What tells whether the light curves are those of another time; None for those in memory.
+    state: str | None = None
+    _shared: SharedMeta | None = None
+    _fields: list[FileColumn] | FileColumns
+    _entries: Sequence[FileColumn] = ()
+    _constant: Sequence[FileColumn] = ()
+    # The names of the columns, if they are not just those of the fields.
+    _order: list[str] | None = None
+    _text = False
+
+    @property
+    def lost(self) -> set[str]:
+        """The items of metadata that cannot be written."""
+        return self._shared.lost if self._shared else set()
+
+    def contents(self) -> CatalogueContents:
+        """Return what is known of all batches, after they have been read.
+
+        Returns
+        -------
+        CatalogueContents
+            The columns and the metadata that all share.
+        """
+        fields = list(self._fields)
+        items = self._shared.items if self._shared else {}
+        order = self._order or [one.column for one in fields]
+        entries, constant = list(self._entries), list(self._constant)
+        return CatalogueContents(fields, entries, constant, items, self._text, order)
+
+    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
+        """Yield the light curves in batches.
+
+        Parameters
+        ----------
+        done : collection of int, optional
+            The numbers of batches that are not needed.
+
+        Yields
+        ------
+        number : int
+            The number of the batch.
+        batch : CurveBatch
+            Its light curves.
+        """
+        for number, part in enumerate(self._parts()):
+            if number not in done:
+                yield number, self._batch(*part)
+
+    @abstractmethod
+    def _parts(self) -> Iterator[tuple]:
+        """Yield the arguments of `_batch` for each batch."""
+
+    @abstractmethod
+    def _batch(self, *part: Any) -> CurveBatch: ...
+
+
+def open_source(source: Any, columns: Sequence[str] | None, coordinates: Any) -> Source:
     """Return what reads the light curves of a source.
 
     Parameters
@@ -177,7 +239,7 @@ def open_source(source: Any, columns: Sequence[str] | None, coordinates: Any) ->
     raise InvalidQueryError(f"source is of type {type(source).__name__}: give {RIGHT}")
 
 
-class DirectorySource:
+class DirectorySource(Source):
     """The light curves of a directory of downloads.
 
     Parameters
@@ -201,7 +263,7 @@ class DirectorySource:
         known = [replace(f, masked=True) if f.kind == "time" and f.name != MJD else f
                  for f in fields]  # fmt: skip
         self._fields = [one for one in known if one.column != stored.key]
-        constant = [one for one in known if one.column == stored.key]
+        self._constant = [one for one in known if one.column == stored.key]
         entry = stored.entry()
         self._entries = [
             FileColumn.of(column, name)
@@ -212,14 +274,7 @@ class DirectorySource:
         self._early = conventions.time_reference != "unknown" and conventions.before_middle
         self._scale, self._survey = prototype["time"].scale, prototype.meta["survey"]
         self._shared = SharedMeta(dict(prototype.meta) | {"obtained": ""})
-        self._contents = CatalogueContents(
-            self._fields,
-            self._entries,
-            constant,
-            self._shared.items,
-            text=False,
-            order=[one.column for one in known],
-        )
+        self._order = [one.column for one in known]
         most = max(LEAST_ROWS, VALUES // (len(known) + 4))
         self._batches: list[list[int]] = [[]]
         rows = 0
@@ -230,34 +285,8 @@ class DirectorySource:
             self._batches[-1].append(chunk)
             rows += count
 
-    def contents(self) -> CatalogueContents:
-        """Return what is known of all batches.
-
-        Returns
-        -------
-        CatalogueContents
-            The columns and the metadata that all share.
-        """
-        return self._contents
-
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
-        """Yield the light curves in batches.
-
-        Parameters
-        ----------
-        done : collection of int, optional
-            The numbers of batches that are not needed.
-
-        Yields
-        ------
-        number : int
-            The number of the batch.
-        batch : CurveBatch
-            Its light curves.
-        """
-        for number, chunks in enumerate(self._batches):
-            if number not in done:
-                yield number, self._batch(chunks)
+    def _parts(self) -> Iterator[tuple]:
+        return ((chunks,) for chunks in self._batches)
 
     def _batch(self, chunks: list[int]) -> CurveBatch:
         block = self._stored.read(chunks, [f.column for f in self._fields if f.name != MJD])
@@ -292,7 +321,7 @@ class DirectorySource:
         return f'{{"set": {{{items}, "obtained": "{obtained}"{where}}}}}'
 
 
-class MappingSource:
+class MappingSource(Source):
     """Light curves by id.
 
     Parameters
@@ -305,8 +334,7 @@ class MappingSource:
         Positions given by the caller.
     """
 
-    #: Nothing tells whether light curves in memory are those of another time.
-    state: str | None = None
+    _fields: FileColumns
 
     def __init__(self, curves: Mapping, columns: Sequence[str] | None, coordinates: Any):
         if not curves:
@@ -316,42 +344,10 @@ class MappingSource:
         self._columns = columns
         self._text = check_keys(list(curves))
         self._given = given_positions(list(curves), coordinates)
-        self._shared: SharedMeta | None = None
         self._scale: tuple[str, Table] | None = None
 
-    def contents(self) -> CatalogueContents:
-        """Return what is known of all batches, after they have been read.
-
-        Returns
-        -------
-        CatalogueContents
-            The columns and the metadata that all share.
-        """
-        shared = self._shared.items if self._shared else {}
-        fields = list(self._fields)
-        return CatalogueContents(fields, [], [], shared, self._text, [one.column for one in fields])
-
-    @property
-    def lost(self) -> set[str]:
-        """The items of metadata that cannot be written."""
-        return self._shared.lost if self._shared else set()
-
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
-        """Yield the light curves in batches.
-
-        Parameters
-        ----------
-        done : collection of int, optional
-            Not used: see `state`.
-
-        Yields
-        ------
-        number : int
-            The number of the batch.
-        batch : CurveBatch
-            Its light curves.
-        """
-        number = rows = 0
+    def _parts(self) -> Iterator[tuple]:
+        rows = 0
         keys: list = []
         curves: list[Table] = []
         each = (
@@ -364,10 +360,10 @@ class MappingSource:
             curves.append(lc)
             rows += len(lc)
             if rows * (len(lc.columns) + 4) > VALUES or len(keys) >= MOST_OBJECTS:
-                yield number, self._batch(keys, curves)
-                number, rows, keys, curves = number + 1, 0, [], []
+                yield keys, curves
+                rows, keys, curves = 0, [], []
         if keys:
-            yield number, self._batch(keys, curves)
+            yield keys, curves
         check_columns(self._fields, ())
 
     def _check(self, key: Any, lc: Any) -> None:
@@ -415,7 +411,7 @@ class MappingSource:
         return float(ra[0]), float(dec[0])
 
 
-class TableSource:
+class TableSource(Source):
     """Light curves of many objects in one table.
 
     Parameters
@@ -428,8 +424,7 @@ class TableSource:
         Positions given by the caller.
     """
 
-    #: As of a `MappingSource`.
-    state: str | None = None
+    _fields: FileColumns
 
     def __init__(self, table: Table, columns: Sequence[str] | None, coordinates: Any):
         check_light_curve(table, name="source")
@@ -453,48 +448,17 @@ class TableSource:
         self._shared = SharedMeta(table.meta)
         self._positions = self._all_positions(given_positions(self._keys, coordinates))
 
-    @property
-    def lost(self) -> set[str]:
-        """The items of metadata that cannot be written."""
-        return self._shared.lost
-
-    def contents(self) -> CatalogueContents:
-        """Return what is known of all batches.
-
-        Returns
-        -------
-        CatalogueContents
-            The columns and the metadata that all share.
-        """
-        fields = list(self._fields)
-        order = [one.column for one in fields]
-        return CatalogueContents(fields, [], [], self._shared.items, self._text, order)
-
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
-        """Yield the light curves in batches.
-
-        Parameters
-        ----------
-        done : collection of int, optional
-            Not used: see `state`.
-
-        Yields
-        ------
-        number : int
-            The number of the batch.
-        batch : CurveBatch
-            Its light curves.
-        """
+    def _parts(self) -> Iterator[tuple]:
         order = np.argsort(self._owner, kind="stable")
         ends = np.cumsum(np.bincount(self._owner, minlength=self.total))
         most = max(LEAST_ROWS, VALUES // (len(self._table.columns) + 4))
-        number = first = 0
+        first = 0
         while first < self.total:
             begin = int(ends[first - 1]) if first else 0
             last = int(np.searchsorted(ends, begin + most, side="right"))
             last = min(max(last, first + 1), first + MOST_OBJECTS, self.total)
-            yield number, self._batch(order[begin : int(ends[last - 1])], first, last)
-            number, first = number + 1, last
+            yield order[begin : int(ends[last - 1])], first, last
+            first = last
 
     def _batch(self, rows: np.ndarray, first: int, last: int) -> CurveBatch:
         part = self._table[rows]
@@ -523,7 +487,6 @@ class TableSource:
         return ra, dec
 
 
-Source = DirectorySource | MappingSource | TableSource
 POSITION_ITEM = json.dumps({POSITION: True})
 
 

@@ -373,7 +373,7 @@ class _Writer:
 
     def _check_missing(self, runs: list[Run]) -> None:
         missing = [key for run in runs for key in run.missing]
-        if lost := getattr(self._source, "lost", ()):
+        if lost := self._source.lost:
             warn(f"a file cannot hold these items of meta: {', '.join(sorted(lost))}", InputWarning)
         if not missing:
             return
