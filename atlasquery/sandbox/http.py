@@ -118,22 +118,19 @@ class RefusedRequest(Exception):  # noqa: N818 - what is sent instead, which can
         self.response = response
 
 
-Faults = dict[str, Response | list[Response]]
-
-
-def next_fault(faults: Faults, target: str) -> Response | None:
+def next_fault(faults: Mapping[str, Any], target: str) -> Any:
     """Return the planned fault of a request.
 
     Parameters
     ----------
-    faults : dict of str to Response or list of Response
-        By a regular expression; of a list, each response is sent once.
+    faults : mapping of str to object or list of objects
+        By a regular expression; of a list, each object is returned once.
     target : str
         What the expressions are searched in.
 
     Returns
     -------
-    Response or None
+    object or None
         None where no fault is planned.
     """
     for pattern, fault in faults.items():

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import NoReturn
 
-from ..http import Faults, LoopbackServer, RefusedRequest, Response, SandboxRequest, next_fault
+from ..http import LoopbackServer, RefusedRequest, Response, SandboxRequest, next_fault
 from ..sky import SEED
 from .catshtm import query_catalogues
 from .contents import Contents, LSSTObject, ZTFObject
@@ -69,7 +69,7 @@ class AlerceSandbox:
         port: int = 0,
     ):
         self.latency = latency
-        self.faults: Faults = {}
+        self.faults: dict[str, Response | list[Response]] = {}
         self.received: list[str] = []
         self.cap: int | None = None
         self._contents = Contents(seed)

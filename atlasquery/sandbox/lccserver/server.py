@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..http import LoopbackServer, Response, SandboxRequest
+from ..http import LoopbackServer, Response, SandboxRequest, next_fault
 from ..sky import SEED
 from . import catalogs, searches
 from .files import Files
@@ -191,7 +191,7 @@ class LCCSandbox:
         target = f"{request.method} {request.path}"
         with self._lock:
             self.received.append(request)
-            fault = self._fault(target)
+            fault: Reply | None = next_fault(self.faults, target)
         if fault is not None:
             return fault
         for pattern, route in self.routes.items():
@@ -222,15 +222,6 @@ class LCCSandbox:
         received = LCCRequest(request.method, request.target, request.headers, request.body)
         answered = self.answer(received)
         return answered.response(received) if isinstance(answered, LineStream) else answered
-
-    def _fault(self, target: str) -> Reply | None:
-        for pattern, fault in self.faults.items():
-            if re.search(pattern, target):
-                if not isinstance(fault, list):
-                    return fault
-                if fault:
-                    return fault.pop(0)
-        return None
 
     def _route(self, request: LCCRequest) -> Reply:
         path = request.path

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..http import Response
-from .routes import PortalCall, PortalError, route
+from .routes import NUMBER, PortalCall, PortalError, route
 from .state import PortalState, Row, separation
 
 __all__ = ["FACILITIES", "SALT", "add_analysis", "add_event", "add_galaxy", "png",
            "sky_map"]  # fmt: skip
 
-NUMBER = r"([0-9]+)"
 GALAXY = (
     "alt_name", "redshift", "redshift_error", "distmpc", "distmpc_unc", "sfr_fuv", "sfr_w4",
     "mstar", "magk", "magb", "mag_fuv", "mag_nuv", "mag_w1", "mag_w2", "mag_w3", "mag_w4", "a",

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from .routes import PortalCall, PortalError, route
+from .routes import ID, PortalCall, PortalError, route
 from .state import ZP, PortalState, Row, separation
 
 Test = Callable[[Row], Any]
 
-ID = r"([0-9A-Za-z\-_.+]+)"
 MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")
 VEGA = {"atlasc": 0.008005129808804, "atlaso": -0.24411670807}
 MAX_SOURCES = 500

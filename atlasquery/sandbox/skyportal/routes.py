@@ -16,6 +16,9 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = "1.4.0"
+# Names and numbers in the paths of routes.
+ID = r"([0-9A-Za-z\-_.+]+)"
+NUMBER = r"([0-9]+)"
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..http import LoopbackServer, Response, SandboxRequest
+from ..http import LoopbackServer, Response, SandboxRequest, next_fault
 
 # Each registers its routes when it is imported.
 from . import events, reads, tables, writes  # noqa: F401
@@ -221,7 +221,7 @@ class SkyPortalSandbox:
             if self.throttle is not None and not self.throttle.takes(key):
                 # See docs/servers/skyportal.rst, "What a status means".
                 return html(429, "Too Many Requests")
-            fault = self._fault(request)
+            fault: Fault | None = next_fault(self.faults, request)
         if self.latency:
             time.sleep(self.latency)
         for pattern, hook in self.hooks:
@@ -248,15 +248,6 @@ class SkyPortalSandbox:
         if tag and headers.get("if-none-match") == tag:
             return Response(304, b"", response.content_type, response.headers)
         return response
-
-    def _fault(self, target: str) -> Fault | None:
-        for pattern, fault in self.faults.items():
-            if re.search(pattern, target):
-                if not isinstance(fault, list):
-                    return fault
-                if fault:
-                    return fault.pop(0)
-        return None
 
     def _user(self, key: str, method: str) -> dict[str, Any]:
         if not key and self.anonymous and method == "GET":

@@ -5,13 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .events import FACILITIES
-from .routes import PortalCall, PortalError, route
+from .routes import ID, NUMBER, PortalCall, PortalError, route
 from .state import SITE_TIME, ZP, PortalState, Row, separation
 
 __all__ = ["TREE", "add_spectrum"]
-
-ID = r"([0-9A-Za-z\-_.+]+)"
-NUMBER = r"([0-9]+)"
 
 
 def kept(call: PortalCall, name: str, first: Any) -> Any:

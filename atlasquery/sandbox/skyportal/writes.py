@@ -9,12 +9,9 @@ from ..http import Response
 
 # It registers its routes, too.
 from . import photometry  # noqa: F401
-from .routes import PortalCall, PortalError, route
+from .routes import ID, NUMBER, PortalCall, PortalError, route
 from .state import SITEWIDE, Row
 from .tables import TREE, add_spectrum, runs
-
-ID = r"([0-9A-Za-z\-_.+]+)"
-NUMBER = r"([0-9]+)"
 
 
 def table(call: PortalCall, name: str) -> dict[int, Any]:
