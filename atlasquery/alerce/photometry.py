@@ -20,9 +20,10 @@ from atlasquery.alerce.columns import (
 )
 from atlasquery.alerce.lsst_columns import ALWAYS_SENT, REFERENCES
 from atlasquery.alerce.lsst_columns import BANDS as LSST_BANDS
+from atlasquery.lightcurve.alert_columns import UJY_PER_NJY
+from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
-    SCHEMA,
     Conventions,
     TimeReference,
     build_light_curve,
@@ -52,11 +53,9 @@ FILLER, NO_MEASUREMENT = 100.0, 99.0
 ERRORS = ("sigma", "e_mag")
 # Signal to noise from which a forced measurement counts as a detection, as limits are 5-sigma.
 DETECTED = 5.0
-UJY_PER_NJY = 1e-3
 TIME_SCALE = {"ztf": "utc", "lsst": "tai"}
 TIME_REFERENCE: dict[str, TimeReference] = {"ztf": "start", "lsst": "middle"}
 MAG = u.mag
-DECLARED = {column.name: column for column in SCHEMA}
 FORCED_FLAG = Column(
     "forced", bool, about="Forced photometry: measured where the object is.", required=True
 )

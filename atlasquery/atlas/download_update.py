@@ -15,6 +15,7 @@ from atlasquery.atlas.list_names import DETECTION_LISTS
 from atlasquery.atlas.lists import list_payload, list_rows
 from atlasquery.exceptions import RemoteServiceError, TableParseError, TimeoutError
 from atlasquery.service.chunks import Chunk
+from atlasquery.service.inputs import UNIX_MJD
 from atlasquery.tables import build_table
 
 __all__ = ["UPDATES", "UpdatePlan", "not_looked_at", "plan_update", "read_update"]
@@ -31,8 +32,6 @@ SHARED = (
 # Objects whose rows are requested from about the same time on share requests: an object is asked
 # for its rows of at most this many times as many days as it has to be.
 BUCKET = 4.0
-# MJD at which Unix time begins.
-UNIX_MJD = 40587.0
 # Time stamps are written with six digits, and dates with whole seconds.
 SAME_DAY, SAME_DATE = 1e-5, 2.0
 

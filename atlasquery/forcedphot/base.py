@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot import conf
 from atlasquery.forcedphot.columns import TASK
 from atlasquery.service import ServiceQuery
+from atlasquery.service.astroquery_request import READS
 from atlasquery.service.cache import ResponseCache
 from atlasquery.service.http_errors import is_page
 from atlasquery.service.quota import Limit, Quota
@@ -40,7 +41,6 @@ __all__ = [
 MINUTE = 62.0
 PAGE = 100
 NO_DATA = "No data returned"
-READS = ("GET", "HEAD", "OPTIONS")
 
 
 class _Listing(msgspec.Struct):

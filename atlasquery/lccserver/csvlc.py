@@ -14,12 +14,12 @@ from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.definitions import Definition, definitions
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.tables import Column, Rows
+from atlasquery.tables.decompression import GZIP
 
 __all__ = ["LARGEST", "CsvLightCurve", "parse_csvlc", "parse_together", "unpack"]
 
 VERSION = "LCC-CSVLC-V1"
 METADATA, COLUMNS, DATA = "OBJECT METADATA", "COLUMN DEFINITIONS", "LIGHTCURVE"
-GZIP = b"\x1f\x8b"
 #: Bytes of a file, unpacked, beyond which it is taken for an attack: a million rows of 30 columns.
 LARGEST = 1 << 28
 # Ways to divide a line with separators in its strings that are tried before it is refused.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import astropy.units as u
 
+from atlasquery.service.inputs import MJD_0
+
 __all__ = ["Definition", "TimeSystem", "definitions"]
 
 # The first characters of numpy's names of types.
@@ -37,8 +39,6 @@ MISSIONS = {"K": 2454833.0, "T": 2457000.0}
 SCALES = ("tdb", "utc", "tai", "tt")
 ERROR = re.compile(r"\b(errors?|err|uncertaint(?:y|ies)|sigma|standard deviation|scatter)\b", re.I)
 APERTURE = re.compile(r"\bapertures?\s+#?([\w.]+)", re.I)
-#: Julian date of MJD 0.
-MJD_0 = 2400000.5
 
 
 @dataclass(frozen=True)

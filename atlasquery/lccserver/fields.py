@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from atlasquery.tables.columns import INT64
+
 __all__ = ["FieldError", "Fields"]
 
 NEWLINE = 10
@@ -34,7 +36,6 @@ BLOCK = 4096
 FEW = 512
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
 WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
-INT64 = range(-(2**63), 2**63)
 
 
 class FieldError(ValueError):

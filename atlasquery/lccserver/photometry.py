@@ -11,7 +11,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver.csvlc import CsvLightCurve
-from atlasquery.lccserver.definitions import MJD_0, Definition, TimeSystem
+from atlasquery.lccserver.definitions import Definition, TimeSystem
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
@@ -20,7 +20,7 @@ from atlasquery.lightcurve.schema import (
     build_light_curve,
     mag_to_flux,
 )
-from atlasquery.service.inputs import suggest
+from atlasquery.service.inputs import MJD_0, suggest
 from atlasquery.tables import Column, Rows
 from atlasquery.tables.coordinate_systems import ReferencePosition
 from atlasquery.tables.decoding import float_of

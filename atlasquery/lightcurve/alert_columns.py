@@ -14,6 +14,7 @@ __all__ = [
     "lsst_unit",
 ]
 
+UJY_PER_NJY = 1e-3
 #: Numbers of ZTF's filters.
 ZTF_BANDS = {1: "g", 2: "r", 3: "i"}
 

@@ -11,6 +11,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.alert_columns import (
     LSST_NAMES,
+    UJY_PER_NJY,
     ZTF_BANDS,
     ZTF_FORCED_UNITS,
     ZTF_OBJECT,
@@ -19,11 +20,11 @@ from atlasquery.lightcurve.alert_columns import (
     lsst_unit,
 )
 from atlasquery.lightcurve.alert_schemas import PacketSchema, SchemaField
+from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.flags import FLAG, Flag
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     MJD_0,
-    SCHEMA,
     Conventions,
     build_light_curve,
     flux_to_mag,
@@ -41,12 +42,10 @@ __all__ = ["lsst_light_curve", "lsst_object", "lsst_times", "ztf_light_curve", "
 EXPOSURE_TIME = 30.0
 # Signal to noise from which a forced measurement counts as a detection, as limits are 5-sigma.
 DETECTED = 5.0
-UJY_PER_NJY = 1e-3
 # In forced photometry of ZTF: no measurement, or no source in the reference image.
 NO_VALUE, PLACEHOLDER = -99999.0, -999.0
 # A time beyond it is not a Modified Julian Date, such as the seconds of LSST's own examples.
 LATEST_MJD = 1e6
-DECLARED = {column.name: column for column in SCHEMA}
 FORCED = Column(
     "forced", bool, about="Forced photometry: measured where the object is.", required=True
 )

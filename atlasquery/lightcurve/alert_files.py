@@ -23,11 +23,11 @@ from atlasquery.lightcurve.alert_schemas import (
     schema_of_text,
 )
 from atlasquery.service.inputs import check_path
+from atlasquery.tables.decompression import GZIP
 
 __all__ = ["DecodedPacket", "PacketFile"]
 
 CONTAINER = b"Obj\x01"
-GZIP = b"\x1f\x8b"
 # What precedes a packet of a stream: a zero, and the number of its schema, big-endian.
 PREFIX_LENGTH = 5
 SYNC_LENGTH = 16

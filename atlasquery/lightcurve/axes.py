@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from atlasquery.lightcurve.plot_data import PlotPoints
+from atlasquery.service.inputs import UNIX_MJD
 
 __all__ = ["absolute_axis", "axis_of", "date_axis", "fit_to_marks", "pyplot", "total_axis"]
 
 # Values of no marker.
 NOTHING = np.zeros(0)
-# MJD of 1970-01-01, from which matplotlib counts days.
-MJD_OF_EPOCH = 40587.0
 # The event of a light curve fills the axes if it is shorter than this share of all times, with
 # this room before and after it: a share of its length, and a minimum in days.
 EVENT = ("detection", "forced")
@@ -207,7 +206,7 @@ def date_axis(ax: Any, *, dated: bool = True) -> None:
     most = max(2, int(inches / width))
     _remove(ax, DATES_ID)
     top = ax.secondary_xaxis(
-        "top", functions=(lambda mjd: mjd - MJD_OF_EPOCH, lambda day: day + MJD_OF_EPOCH)
+        "top", functions=(lambda mjd: mjd - UNIX_MJD, lambda day: day + UNIX_MJD)
     )
     # Days are counted on through the end of a month, where a calendar would begin again.
     by_day = MONTHS > high - low > HOURS

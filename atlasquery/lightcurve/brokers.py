@@ -9,9 +9,11 @@ from astropy.table import MaskedColumn, Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.alert_columns import ZTF_BANDS
+from atlasquery.lightcurve.checks import conversion
+from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
-    SCHEMA,
     Conventions,
     build_light_curve,
     mag_to_flux,
@@ -28,8 +30,6 @@ __all__ = ["from_columns", "from_pandas"]
 SCALES = ("utc", "tai", "tdb", "tt")
 # The columns of ALeRCE's detections of ZTF.
 ALERCE = ("mjd", "fid", "magpsf", "sigmapsf", "isdiffpos")
-ZTF_BANDS = {1: "g", 2: "r", 3: "i"}
-DECLARED = {column.name: column for column in SCHEMA}
 RIGHT = (
     "a light curve has the columns mjd, band, and flux and flux_err (uJy) or mag and mag_err "
     "(AB), or those of ALeRCE's detections: mjd, fid, magpsf, sigmapsf, isdiffpos"
@@ -220,8 +220,6 @@ class _ColumnReader:
         return self._converted(numbers, name, unit)
 
     def _converted(self, numbers: np.ndarray, name: str, unit: u.UnitBase) -> np.ndarray:
-        from atlasquery.lightcurve.checks import conversion
-
         try:
             pair = conversion(u.Unit(self._units[name]), unit, name)
         except ValueError:

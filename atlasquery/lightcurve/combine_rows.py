@@ -28,7 +28,7 @@ from atlasquery.lightcurve.time_reference import (
     exposure_time_sent,
     is_forced_product,
 )
-from atlasquery.lightcurve.time_scales import light_travel_time, shifted
+from atlasquery.lightcurve.time_scales import SECONDS, light_travel_time, shifted
 from atlasquery.lightcurve.uploaded_kinds import is_uploaded, uploaded_kinds
 from atlasquery.service.inputs import suggest
 from atlasquery.tables.coordinate_systems import ReferencePosition
@@ -65,7 +65,6 @@ UNKNOWN_KIND = 2
 #: What is known of an exposure time: nothing or what the survey usually has, that of the row, that
 #: of another row of the same exposure.
 USUAL, SENT, LOOKED_UP = range(3)
-SECONDS = 86400.0
 # Names of fewer rows than one in so many are read one light curve after the other.
 SELDOM = 8
 # The survey that gives its times in TAI.

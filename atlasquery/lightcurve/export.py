@@ -18,6 +18,7 @@ from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT, Conventions
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 from atlasquery.lightcurve.stacking import stack
+from atlasquery.lightcurve.time_scales import SECONDS
 from atlasquery.service.inputs import check_choice
 from atlasquery.tables.packages import require
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["to_lightkurve", "to_nested", "to_pandas", "to_sncosmo"]
 
-# Of a day.
-SECONDS = 86400.0
 # Names of the bands of surveys in SNCosmo.
 SNCOSMO_BANDS = {
     ("atlas", "c"): "atlasc",

@@ -5,12 +5,12 @@ import numpy as np
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.duplicates import TAI_MINUS_UTC
 from atlasquery.lightcurve.groups import Groups, codes, make_groups
+from atlasquery.lightcurve.time_scales import SECONDS
 
 __all__ = ["of_one_flux_kind", "repeated", "repeated_exposures"]
 
 # Days between rows that may be of one exposure; those of one telescope are farther apart.
 NEAR = 5.0 / 86400
-SECONDS = 86400.0
 # Of rows without the name of an exposure, such as those of SkyPortal: only rounding.
 SAME = 1.0 / 86400
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
-from atlasquery.lightcurve.checks import check_number, one_scale
+from atlasquery.lightcurve.checks import check_number, check_quantity, one_scale
 from atlasquery.lightcurve.flags import REPEATS, flags_of, withdrawn
 from atlasquery.lightcurve.styles import MARKER_STYLES, rank_of
 from atlasquery.service.inputs import check_choice
@@ -375,8 +376,4 @@ def _modulus_of_redshift(redshift: object, cosmology: object) -> float:
 
 
 def _modulus(distance: object) -> float:
-    import astropy.units as u
-
-    from atlasquery.lightcurve.checks import check_quantity
-
     return 5 * np.log10(check_quantity(distance, name="distance", unit=u.pc, above=0.0) / 10)

@@ -22,6 +22,7 @@ __all__ = ["SCALES", "light_travel_time", "shifted"]
 
 #: The time scales that results may have.
 SCALES = ("tai", "utc", "tt", "tdb")
+# Of a day.
 SECONDS = 86400.0
 TT_MINUS_TAI = 32.184
 # Julian dates between which UTC differs from TAI by whole seconds, and the table is known.

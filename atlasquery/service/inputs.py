@@ -62,10 +62,12 @@ SPHERES = (SphericalRepresentation, UnitSphericalRepresentation)
 LAST_MJD = 1e5
 # Julian dates of the years 490 to 3501.
 JULIAN = (1.9e6, 3e6)
+#: Julian date of MJD 0.
 MJD_0 = 2400000.5
 # Unix times from 1973 to 2128, and their units.
 UNIX_RANGE = (1e8, 5e9)
 UNIX = (("", 1), (" in milliseconds", 1e3), (" in microseconds", 1e6), (" in nanoseconds", 1e9))
+# MJD at which Unix time begins.
 UNIX_MJD = 40587.0
 # The largest id that fits a column of integers.
 LARGEST_ID = 2**63 - 1

@@ -19,7 +19,7 @@ from atlasquery.exceptions import (
 from atlasquery.service.inputs import check_radius, check_time, column_names
 from atlasquery.sky.archive_requests import Answer, ArchiveTargets, Catalogue
 from atlasquery.sky.pairs import Pairs, find_nearest, find_pairs
-from atlasquery.sky.proper_motion import propagate
+from atlasquery.sky.proper_motion import PERSPECTIVE, propagate
 from atlasquery.sky.remote_catalogues import find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
 from atlasquery.sphere import ARCSEC, position_angles
@@ -31,8 +31,6 @@ __all__ = ["crossmatch"]
 EARLIEST_MJD = 50000.0
 # Indices that a warning shows.
 SHOWN = 5
-# Reserve for the change of a proper motion by perspective.
-PERSPECTIVE = 1.001
 # A cut by a separation that was computed in another way may differ by rounding, in radians.
 ROUNDING = 1e-15
 

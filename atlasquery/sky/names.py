@@ -7,14 +7,13 @@ from atlasquery.alerce.base import ZTF_NAME
 from atlasquery.atlas.base import ID_DIGITS
 from atlasquery.atlas.names import atlas_name, tns_name
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import check_names
+from atlasquery.service.inputs import LARGEST_ID, check_names
 from atlasquery.sky.terms import Kind
 
 __all__ = ["kind_of", "read_name", "spelled"]
 
 # Ids of LSST have 15 digits or more, those of ATLAS always 19.
 LSST_DIGITS = 15
-LARGEST_ID = 2**63 - 1
 # Collections of an LCC-Server: HAT-198-0835489, HATS551-027, K2-EPIC-201234567.
 LCC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{1,9}(-[A-Za-z0-9]{1,6})?-\d{3,}")
 

@@ -11,6 +11,8 @@ from erfa import ErfaWarning
 
 __all__ = ["ProperMotion", "propagate"]
 
+#: Reserve for the change of a proper motion by perspective.
+PERSPECTIVE = 1.001
 # Transverse velocity in km/s of 1 mas/yr at a parallax of 1 mas.
 KM_S = 4.740470463533348
 # ERFA takes another distance where a star is faster than a hundredth of the speed of light (km/s),

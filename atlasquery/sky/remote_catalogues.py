@@ -48,6 +48,7 @@ from atlasquery.sky.archive_requests import (
     read_votable,
     typed_errors,
 )
+from atlasquery.sky.proper_motion import PERSPECTIVE
 from atlasquery.sky.sky_positions import EPOCH_WORDS, PM_DEC, PM_RA
 from atlasquery.warn import warn
 
@@ -58,8 +59,6 @@ __all__ = ["find_catalogue"]
 MARGIN = 0.1
 # The largest proper motion of a star in arcsec/yr, that of Barnard's star, and a little more.
 FASTEST = 10.5
-# Reserve for the change of a proper motion by perspective.
-PERSPECTIVE = 1.001
 # Epochs of the positions of catalogues in Julian years, and how sure that is.
 GAIA_EPOCH, SIMBAD_EPOCH, XMATCH_EPOCH = 2016.0, 2000.0, 2000.0
 # Of tables of VizieR whose rows do not have it, by the start of their names.

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 import astropy.units as u
 
-__all__ = ["Column", "Columns", "Nested", "Quoted", "Timestamp"]
+__all__ = ["INT64", "Column", "Columns", "Nested", "Quoted", "Timestamp"]
+
+#: Whole numbers that fit into a column of them.
+INT64 = range(-(2**63), 2**63)
 
 
 class Timestamp(str):

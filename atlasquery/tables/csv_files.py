@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 
+from atlasquery.tables.columns import INT64
+
 __all__ = ["csv_text", "read_csv"]
 
 # Words for missing values, in lower case.
@@ -18,7 +20,6 @@ NUMBER = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)",
     re.IGNORECASE,
 )
-INT64 = range(-(2**63), 2**63)
 
 
 def csv_text(body: bytes) -> str:

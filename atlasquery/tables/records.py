@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables.columns import Column
+from atlasquery.tables.columns import INT64, Column
 from atlasquery.tables.decompression import LARGEST
 from atlasquery.tables.json_rows import Rows
 
 __all__ = ["check_width", "rows_of_records"]
 
 BYTES_PER_CHARACTER = 4
-INT64 = range(-(2**63), 2**63)
 
 
 def rows_of_records(
