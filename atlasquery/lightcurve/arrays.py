@@ -320,7 +320,7 @@ class CurveArrays:
         return any(column is not None for column in self._of(name))
 
     def unknown_times(self) -> np.ndarray:
-        """Return which rows have a time of which it is not known what it is of an exposure.
+        """Return which rows have a time that may be the start or the middle of the exposure.
 
         Returns
         -------
