@@ -323,6 +323,12 @@ def test_pages_use_plain_words(page):
     assert not found, "\n" + "\n".join(found)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_pages_have_no_code_inside_bold_text_which_is_shown_raw(page):
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if re.search(r"(?<!`)\*\*``[^`]+``", line)]
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=str)
 def test_notebooks_use_plain_words(notebook):
     cells = markdown((ROOT / notebook).read_text(encoding="utf-8"))
