@@ -150,6 +150,28 @@ def test_the_baseline_of_all(stepped):
     assert weighted.meta["baseline"][0]["offset_err"] == pytest.approx(5 / np.sqrt(10))
 
 
+def test_each_survey_has_its_baseline():
+    """SkyPortal sends the bands g of ZTF and of LSST in one light curve."""
+    time = np.arange(60000.0, 60020)
+    survey = np.where(np.arange(20) % 2, "ztf", "lsst")
+    lc = light_curve(time, np.where(survey == "ztf", 90.0, 5.0), 2.0, "g", survey=survey)
+    result = subtract_baseline(lc)
+    np.testing.assert_array_equal(result["flux"].unmasked.value, 0.0)
+    found = [(b["band"], b["survey"], b["offset"], b["n"]) for b in result.meta["baseline"]]
+    assert found == [("g", "lsst", 5.0, 10), ("g", "ztf", 90.0, 10)]
+
+
+def test_an_exposure_counts_once_in_a_baseline():
+    time = np.repeat(np.arange(60000.0, 60012), 2)
+    forced = np.tile([True, False], 12)
+    lc = light_curve(time, np.where(forced, 3.0, 40.0), 2.0, "g", survey="ztf",
+                     exposure=np.repeat([f"pid{n}" for n in range(12)], 2),
+                     survey_columns={"forced": forced})  # fmt: skip
+    (found,) = subtract_baseline(lc, method="weighted").meta["baseline"]
+    assert (found["offset"], found["n"]) == (3.0, 12)
+    assert found["offset_err"] == pytest.approx(2.0 / np.sqrt(12))
+
+
 def test_a_magnitude_without_a_flux_is_kept(stepped):
     stepped["flux"][3] = np.ma.masked
     stepped["mag"][3], stepped["mag_err"][3] = 17.5 * u.mag, 0.1 * u.mag
