@@ -80,8 +80,8 @@ def colour(
         raise InvalidQueryError(f"bands={bands!r} should be two bands, such as ('c', 'o')")
     if isinstance(lc, Table) and "band" in lc.colnames:
         # Nothing is to be said of other bands.
-        lc = lc[np.isin(np.ma.filled(np.ma.asarray(lc["band"]), ""), bands)]
-        lc = _of_one_kind(lc)
+        known, labelled = CurveArrays([lc], ["lc"], NEEDED).labels("band")
+        lc = _of_one_kind(lc[labelled & np.isin(known, bands)])
     binned = bin(lc, width, snr=snr, limits=False)
     days = float(u.Quantity(width).to_value(u.day))
     first, second = (_by_cell(binned, band, days) for band in bands)
