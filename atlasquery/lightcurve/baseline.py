@@ -107,6 +107,8 @@ def subtract_baseline(
     changes = _changes(one, template_changes)
     with np.errstate(invalid="ignore"):
         counts = np.isfinite(flux) & np.isfinite(flux_err) & (flux_err > 0) & ~excluded(one)
+    # A row without a time may be of the transient.
+    counts &= np.isfinite(mjd)
     for name, given, wanted in (("transient", transient, False), ("windows", windows, True)):
         if given is not None:
             counts &= _inside(mjd, given, name, one.scale) == wanted
