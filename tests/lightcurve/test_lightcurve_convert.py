@@ -109,6 +109,18 @@ def test_folding():
         phase_fold(lc[:0], 1 * u.day)
 
 
+@pytest.mark.parametrize("scale", ["utc", "tai", "tdb"])
+def test_a_number_as_epoch_is_in_the_scale_of_the_light_curve(scale):
+    lc = light_curve(59000 + np.arange(4.0), 100.0, 10.0, scale=scale)
+    for epoch in (lc.time.mjd[2], lc.time[2]):
+        seconds = phase_fold(lc, 5 * u.day, epoch=epoch)["time"].to_value(u.s)
+        assert np.abs(seconds).min() < 1e-4
+    # A date is in UTC, as everywhere.
+    seconds = phase_fold(lc, 5 * u.day, epoch="2020-06-02")["time"].to_value(u.s)
+    late = {"utc": 0, "tai": 37, "tdb": 69.18}[scale]
+    assert np.abs(seconds).min() == pytest.approx(late, abs=0.01)
+
+
 @pytest.fixture
 def stepped():
     """A constant of each band and segment, and a transient in the last of them."""
