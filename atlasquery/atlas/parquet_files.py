@@ -152,21 +152,19 @@ def _rows(
 def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
     import pyarrow as pa
 
-    fields, arrays, widths = [], [], []
+    arrays, widths = [], {}
     known = [column for column in rows.columns if _is_known(column, declared)]
     for column in known:
         # Taken out of the rows, as the strings of a chunk are large and not needed twice.
         values, mask = rows.values.pop(column.name), rows.masks.pop(column.name)
-        array = _arrow_array(column, values, mask)
-        widths.append(max(values.dtype.itemsize // 4, 4) if column.kind is str else 0)
-        about = {"unit": column.unit.to_string() if column.unit else "", "about": column.about}
-        fields.append(pa.field(column.name, array.type, not column.required, about))
-        arrays.append(array)
+        arrays.append(_arrow_array(column, values, mask))
+        if column.kind is str:
+            widths[f"table::len::{column.name}"] = str(max(values.dtype.itemsize // 4, 4))
         del values, mask
-    fields.append(pa.field(UNDECLARED.name, pa.string(), True, {"about": UNDECLARED.about}))
     arrays.append(_undeclared(rows, [c for c in rows.columns if not _is_known(c, declared)]))
-    meta = _astropy_meta((*known, UNDECLARED), (*widths, 4))
-    return pa.Table.from_arrays(arrays, schema=with_pandas_types(pa.schema(fields, meta)))
+    widths[f"table::len::{UNDECLARED.name}"] = "4"
+    schema = _schema((*known, UNDECLARED), tuple(array.type for array in arrays))
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata({**schema.metadata, **widths}))
 
 
 def _is_known(column: Column, declared: Columns) -> bool:
@@ -244,16 +242,23 @@ def _arrow_texts(values: np.ndarray, mask: np.ndarray | None) -> "pa.Array":
     return pa.LargeStringArray.from_buffers(*buffers).cast(pa.string())
 
 
-def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
-    """Return the metadata from which astropy reads units and descriptions of a file."""
-    known = {"table_meta_yaml": _header(columns)}
-    for column, width in zip(columns, widths, strict=True):
-        if width:
-            known[f"table::len::{column.name}"] = str(width)
-    return known
-
-
 @functools.lru_cache(maxsize=64)
+def _schema(columns: tuple[Column, ...], types: tuple["pa.DataType", ...]) -> "pa.Schema":
+    """Return the schema of a file, with what astropy and pandas read of its columns.
+
+    It is the same for most chunks: only the widths of strings differ, for which see `_to_arrow`.
+    """
+    import pyarrow as pa
+
+    fields = []
+    for column, kind in zip(columns, types, strict=True):
+        about = {"about": column.about}
+        if column is not UNDECLARED:
+            about = {"unit": column.unit.to_string() if column.unit else ""} | about
+        fields.append(pa.field(column.name, kind, not column.required, about))
+    return with_pandas_types(pa.schema(fields, {"table_meta_yaml": _header(columns)}))
+
+
 def _header(columns: tuple[Column, ...]) -> str:
     """Return the units and descriptions of columns in YAML, which takes longer than their rows."""
     empty = Rows(length=0)
