@@ -34,6 +34,7 @@ __all__ = [
     "check_oid",
     "check_oids",
     "check_survey",
+    "decode_entry",
     "decode_json_words",
     "decode_plain",
     "one_or_all",
@@ -303,6 +304,32 @@ def decode_plain(columns: Columns, text: bytes) -> Rows:
         NaN and infinities are masked.
     """
     return decode_rows(columns, plain_json(text))
+
+
+def decode_entry(columns: Columns, text: bytes) -> Rows:
+    """Decode the entry of one object.
+
+    Parameters
+    ----------
+    columns : Columns
+        The declaration of the entry.
+    text : bytes
+        The body of a response: a JSON object, which may hold the bare word NaN.
+
+    Returns
+    -------
+    Rows
+        One row.
+
+    Raises
+    ------
+    TableParseError
+        If it is not one object: an empty body, or several of them.
+    """
+    rows = decode_plain(columns, b"[" + text + b"]")
+    if len(rows) != 1:
+        raise TableParseError(f"{len(rows)} objects came in place of one")
+    return rows
 
 
 def decode_json_words(text: bytes) -> object:

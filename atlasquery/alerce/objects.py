@@ -1,6 +1,7 @@
 """Searches for objects: by position, by criteria, by name."""
 
 import threading
+from functools import partial
 
 import astropy.units as u
 from astropy.coordinates import Angle, SkyCoord
@@ -13,7 +14,7 @@ from atlasquery.alerce.base import (
     check_oid,
     check_oids,
     check_survey,
-    decode_plain,
+    decode_entry,
     one_or_all,
 )
 from atlasquery.alerce.batches import ask_in_halves
@@ -47,7 +48,6 @@ from atlasquery.alerce.paging import (
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
-    TableParseError,
 )
 from atlasquery.regions.argument import region_of
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
@@ -554,7 +554,12 @@ def query_object(
         rows = _with_class(self, rows, name, cache)
     else:
         rows, when = self._fetch(
-            "object", {}, fields={"oid": name}, decode=_decode_entry, cache=cache, unknown=str(name)
+            "object",
+            {},
+            fields={"oid": name},
+            decode=partial(decode_entry, OBJECT),
+            cache=cache,
+            unknown=str(name),
         )
     check_answers(rows.values["oid"], name, "the object", service=self.service)
     meta = self._origin(when, survey, query="query_object")
@@ -633,10 +638,3 @@ def _plain_values(params: dict) -> dict:
         name: " ".join(map(str, value)) if isinstance(value, list) else value
         for name, value in params.items()
     }
-
-
-def _decode_entry(body: bytes) -> Rows:
-    rows = decode_plain(OBJECT, b"[" + body + b"]")
-    if len(rows) != 1:
-        raise TableParseError(f"{len(rows)} objects came in place of one")
-    return rows

@@ -3,12 +3,13 @@
 import contextlib
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from atlasquery.alerce.base import AlerceQuery, Oid, plain_json
+from atlasquery.alerce.base import AlerceQuery, Oid, decode_entry, plain_json
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.criteria import order_params
 from atlasquery.alerce.lsst_columns import ENTRY, NEAR
@@ -283,7 +284,7 @@ def read_lsst_entry(
         rows, when = client._fetch(
             "lsst_object",
             lsst_entry_params(name, extra=extra),
-            decode=lambda body: decode_rows(ENTRY, b"[" + plain_json(body) + b"]"),
+            decode=partial(decode_entry, ENTRY),
             cache=cache,
             unknown=str(name),
             once=True,

@@ -3,6 +3,7 @@
 import contextlib
 import html
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from atlasquery.redaction import redact, safe_text
 __all__ = ["is_envelope", "is_page", "raise_for_redirect", "raise_for_status", "server_message"]
 
 PAGE = "(an HTML page)"
+# Characters of which a message of 500 is made: what is not safe to show is taken out of them.
+ENOUGH = 5000
 
 
 def raise_for_redirect(response: requests.Response, service: str) -> None:
@@ -198,15 +201,33 @@ def _enveloped(answer: Any) -> str:
 
 
 def _flat(answer: object) -> str:
-    """Return the text of a JSON response: ``{"ra": ["A valid number is required."]}``."""
+    """Return the text of a JSON response: ``{"ra": ["A valid number is required."]}``.
+
+    Of a large one, only its first parts: an answer of megabytes may be taken for a message.
+    """
+    parts, length = [], 0
+    for part in _parts(answer):
+        parts.append(part)
+        length += len(part)
+        if length > ENOUGH:
+            break
+    return " ".join(parts)
+
+
+def _parts(answer: object) -> Iterator[str]:
+    """Yield the names and values of a JSON response, in order."""
     unnamed = ("detail", "error", "Error", "info", "non_field_errors", "message")
     if isinstance(answer, dict) and answer.get("status") == "failed" and answer.get("message"):
         # A failure whose only content is its message.
-        return _flat(answer["message"])
-    if isinstance(answer, dict):
-        given = ((k, v) for k, v in answer.items() if v is not None)
-        parts = [_flat(v) if k in unnamed else f"{k}: {_flat(v)}" for k, v in given]
-        return " ".join(parts)
-    if isinstance(answer, list):
-        return " ".join(map(_flat, answer))
-    return str(answer)
+        yield from _parts(answer["message"])
+    elif isinstance(answer, dict):
+        for name, value in answer.items():
+            if value is not None:
+                if name not in unnamed:
+                    yield f"{name}:"
+                yield from _parts(value)
+    elif isinstance(answer, list):
+        for value in answer:
+            yield from _parts(value)
+    else:
+        yield str(answer)

@@ -115,8 +115,9 @@ def test_pitfall_14_a_bare_nan_is_masked(alerce, double):
         b'[{"ra": -Infinity, "dec": 1]',
         b'{"\xff": NaN}',
         b"[" * 9999 + b"NaN",
+        b" ",
     ],
-    ids=["cut off", "wrong bracket", "not UTF-8", "nested"],
+    ids=["cut off", "wrong bracket", "not UTF-8", "nested", "nothing"],
 )
 def test_a_damaged_body_is_requested_again(alerce, double, path, read, body):
     double.faults = {path: [Response(200, body)]}

@@ -6,10 +6,12 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 from email.utils import formatdate
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from astroquery import exceptions as astroquery
 from faults import RESET, Reply, answer, encrypted
@@ -22,6 +24,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.service.http_errors import server_message
 
 BIG = json.dumps([{"n": n} for n in range(3000)]).encode()
 PAGE = "<html><head><title>Server Error (500)</title></head><body><h1>Oops</h1></body></html>"
@@ -94,6 +97,22 @@ def test_refusals_are_not_repeated(faulty, probe, status, kind, body, error, wor
     caught = fail(probe.read, error, words, status=status)
     assert len(faulty.received) == 1
     assert len(caught.reason) <= 500
+
+
+def test_a_message_of_megabytes_is_not_made_whole():
+    """Only its first characters are shown, and there may be one for each of many pages."""
+    body = json.dumps({"ra": ["no number", 0.1], "rows": [[n] * 9 for n in range(50_000)]})
+    response = SimpleNamespace(content=body.encode(), reason="", headers={})
+    tracemalloc.start()
+    msgspec.json.decode(response.content)
+    _, decoding = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    message = server_message(response)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert message.startswith("ra: no number 0.1 rows: 0 0 0 0 0 0 0 0 0 1 1")
+    assert len(message) == 500
+    assert most < 1.1 * decoding
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
