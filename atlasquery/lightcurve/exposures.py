@@ -234,7 +234,7 @@ def _exposures(
 
 
 def _name_limits(key: np.ndarray, limit: np.ndarray, time: np.ndarray, group: np.ndarray) -> None:
-    """Give a limit without a name the exposure of a row beside it that has the same time.
+    """Give a limit without a name the exposure of another row that has the same time.
 
     ALeRCE does not name the exposures of ZTF's non-detections, which forced photometry has again.
     Rows are in order of group and time.
@@ -243,10 +243,11 @@ def _name_limits(key: np.ndarray, limit: np.ndarray, time: np.ndarray, group: np
     number = np.arange(len(key))
     before = np.maximum.accumulate(np.where(named, number, -1))
     after = np.minimum.accumulate(np.where(named, number, last + 1)[::-1])[::-1]
-    for beside, there in ((before, before >= 0), (after, after <= last)):
-        at = np.clip(beside, 0, last)
+    for neighbour in (before, after):
+        at = np.clip(neighbour, 0, last)
         same = (group[at] == group) & (np.abs(time[at] - time) <= SAME)
-        key[:] = np.where((key < 0) & limit & there & same, key[at], key)
+        # Where no row before or after it has a name, the first or last row has none either.
+        key[:] = np.where((key < 0) & limit & same & named[at], key[at], key)
 
 
 def _worse(
