@@ -5,6 +5,7 @@ servers, clocks and logins that the test runner gives to examples, which also co
 """
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -65,30 +66,41 @@ def test_each_page_says_how_to_run_its_examples():
     assert all(SHELL_INCLUDE in TEXTS[page] for page in commands)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_runs_for_its_reader(page, tmp_path):
-    line = LINE if INCLUDE in TEXTS[page] else ""
-    for folder in (".astropy/config", ".astropy/cache", "work"):
-        (tmp_path / folder).mkdir(parents=True)
+def run(code, folder, *arguments):
+    """Run code in a process of its reader, without settings, caches and logins."""
+    for name in (".astropy/config", ".astropy/cache", "work"):
+        (folder / name).mkdir(parents=True)
     private = {
-        "HOME": str(tmp_path),
+        "HOME": str(folder),
         "COLUMNS": "100",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            textwrap.dedent(READER).format(line=line),
-            DOCS / page,
-        ],
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
         capture_output=True,
         text=True,
         timeout=600,
-        cwd=tmp_path / "work",
+        cwd=folder / "work",
         env={k: v for k, v in os.environ.items() if not k.startswith("ATLASQUERY_")} | private,
     )
     assert done.returncode == 0, done.stdout[:3000] + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_for_its_reader(page, tmp_path):
+    line = LINE if INCLUDE in TEXTS[page] else ""
+    run(textwrap.dedent(READER).format(line=line), tmp_path, DOCS / page)
+
+
+@pytest.mark.slow
+def test_the_readme_runs_on_the_sandbox(tmp_path):
+    readme = (DOCS.parent / "README.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?: {4}.*\n|\n)+)", readme)
+    lines = [line[4:] for block in blocks for line in block.splitlines() if line.strip()]
+    assert sum("Sandbox(" in line for line in lines) == 1
+    # The sandbox logs its clients in, and a catalogue of an archive needs a network.
+    elsewhere = ("Atlas.login()", "Sandbox(", '"gaia"')
+    kept = [line for line in lines if not any(words in line for words in elsewhere)]
+    assert len(kept) > 20
+    run("\n".join(["import matplotlib", "matplotlib.use('agg')", LINE, *kept]), tmp_path)

@@ -1,4 +1,4 @@
-"""Pages, docstrings, comments and messages are in plain English: words that readers search for.
+"""Pages, notebooks, docstrings, comments and messages are in plain English, for readers to search.
 
 Each rule is a pattern and what to write instead. A phrase may run over a line break. What is code
 in a page (literal text, examples, code blocks) is not read. Add a folder of the package to
@@ -7,6 +7,7 @@ in a page (literal text, examples, code blocks) is not read. Add a folder of the
 
 import ast
 import io
+import json
 import re
 import sys
 import tokenize
@@ -96,6 +97,7 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst"), *ROOT.glob("findings/*.rst"))
     if "_build" not in path.parts and not path.name.startswith("LICENSE")
 )
+NOTEBOOKS = sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/notebooks/*.ipynb"))
 # Folders and modules of the package, and of its tests, whose words have been read.
 CLEAN: tuple[str, ...] = (
     "atlasquery/__init__.py",
@@ -217,6 +219,24 @@ def prose(page: str) -> str:
     return re.sub(r"``[^`]+``", lambda code: re.sub(r"[^\n]", "x", code.group()), "\n".join(lines))
 
 
+def markdown(notebook: str) -> list[tuple[int, str]]:
+    """Return the texts between the code of a notebook, with code in them blanked out.
+
+    Parameters
+    ----------
+    notebook : str
+        The notebook, as JSON.
+
+    Returns
+    -------
+    list of tuple
+        Number of the cell, from 1, and its text.
+    """
+    cells = enumerate(json.loads(notebook)["cells"], 1)
+    texts = [(n, "".join(cell["source"])) for n, cell in cells if cell["cell_type"] == "markdown"]
+    return [(number, re.sub(r"`[^`]+`", "x", text)) for number, text in texts]
+
+
 def words(source: str) -> list[tuple[int, str]]:
     """Return comments and strings of a module, comments of several lines as one text.
 
@@ -303,6 +323,22 @@ def test_pages_use_plain_words(page):
     assert not found, "\n" + "\n".join(found)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_pages_have_no_code_inside_bold_text_which_is_shown_raw(page):
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if re.search(r"(?<!`)\*\*``[^`]+``", line)]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=str)
+def test_notebooks_use_plain_words(notebook):
+    cells = markdown((ROOT / notebook).read_text(encoding="utf-8"))
+    assert cells
+    found = [
+        f"cell {number}: {one}" for number, text in cells for one in find(text, notebook.as_posix())
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
 @pytest.mark.parametrize("module", SOURCES, ids=str)
 def test_modules_use_plain_words(module):
     found = find_in_module(module)
@@ -320,6 +356,17 @@ def test_code_of_a_page_is_not_read():
     )
     assert not find(prose(page), "docs/x.rst")
     assert find(prose(page + "\nIt lacks a row."), "docs/x.rst")
+
+
+def test_the_text_of_a_notebook_is_read_and_its_code_is_not():
+    source = ["It `lacks`\n", "nothing, and lacks a row."]
+    cells = [
+        {"cell_type": "code", "source": ["lacks = 1"]},
+        {"cell_type": "markdown", "source": source},
+    ]
+    ((number, text),) = markdown(json.dumps({"cells": cells}))
+    assert number == 2
+    assert len(find(text, "docs/x.ipynb")) == 1
 
 
 def test_comments_strings_and_docstrings_are_read():

@@ -14,11 +14,11 @@ __all__ = ["login", "quota"]
 @command()
 @click.argument("username", required=False)
 @click.option("--token", is_flag=True, help="Ask for a token instead of a password.")
-@click.option("--store", is_flag=True, help="Store it in the keyring of this machine.")
+@click.option("--store", is_flag=True, help="Store the login in the keyring of this machine.")
 @click.option(
     "--config-file",
     type=UserPath(dir_okay=False),
-    help="A YAML file with the login.",
+    help="YAML file with the login.",
 )
 @service_options
 def login(
@@ -63,7 +63,7 @@ def login(
 def quota(as_json: bool, service: Service) -> Code:
     r"""Show the requests left in this hour.
 
-    This sends no request. The exit code is 4 where none is left.
+    This sends no request. The exit code is 4 if none is left.
 
     \b
     Examples:

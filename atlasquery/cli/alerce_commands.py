@@ -28,9 +28,9 @@ def alerce() -> None:
 
     \b
     Examples:
-      atlasquery alerce cone 150.0 +2.2 30arcsec
+      atlasquery alerce cone 150.1 +2.2 30arcsec
       atlasquery alerce search --classifier stamp_classifier --class SN --probability 0.9
-      atlasquery alerce lightcurve ZTF18acuwwpp --forced -o lc.ecsv
+      atlasquery alerce lightcurve ZTF26onptaab --forced -o lc.ecsv
 
     No login is needed.
     """
@@ -53,7 +53,7 @@ survey_option = click.option(
     type=click.Choice(["ztf", "lsst"]),
     default="ztf",
     show_default=True,
-    help="Whose objects.",
+    help="Survey of the objects.",
 )
 
 
@@ -70,7 +70,7 @@ def cone(
 
     \b
     Example:
-      atlasquery alerce cone 10:00:00 +02:12:00 30 arcsec --survey lsst
+      atlasquery alerce cone 10:00:03 +02:12:17 30 arcsec --survey lsst
     """
     from atlasquery.cli.positions import read_centre
 
@@ -83,10 +83,10 @@ def cone(
 
 
 @_sub("search")
-@click.option("--classifier", metavar="NAME", help="The classifier, as of alerce classifiers.")
-@click.option("--class", "class_name", metavar="NAME", help="The class it gave.")
+@click.option("--classifier", metavar="NAME", help="Classifier; 'alerce classifiers' lists them.")
+@click.option("--class", "class_name", metavar="NAME", help="Class by this classifier.")
 @click.option("--probability", type=float, help="Minimum probability of the class.")
-@click.option("--ranking", type=int, help="The rank of the class: 1 for the likeliest.")
+@click.option("--ranking", type=int, help="Rank of the class: 1 is the most probable.")
 @click.option("--n-det", type=int, metavar="N", help="Minimum number of detections.")
 @click.option("--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order.")
 @survey_option
@@ -133,7 +133,7 @@ def object_(oid: str, survey: str, service: Service, output: Output) -> Code:
 
 @_sub("lightcurve")
 @click.argument("oid")
-@click.option("--forced", is_flag=True, help="Forced photometry too.")
+@click.option("--forced", is_flag=True, help="Include forced photometry.")
 @window_options
 @survey_option
 @service_options
@@ -151,7 +151,7 @@ def lightcurve(
 
     \b
     Example:
-      atlasquery alerce lightcurve ZTF18acuwwpp --start 2026-09-01 -o lc.fits
+      atlasquery alerce lightcurve ZTF26onptaab --start 2026-09-01 -o lc.fits
     """
     found = _client(service).get_light_curve(
         oid.strip(), survey=survey, start=start, end=end, forced=forced, cache=service.cache
@@ -161,7 +161,7 @@ def lightcurve(
 
 @_sub("probabilities")
 @click.argument("oid")
-@click.option("--classifier", metavar="NAME", help="Only of this classifier.")
+@click.option("--classifier", metavar="NAME", help="Only this classifier.")
 @survey_option
 @service_options
 @output_options

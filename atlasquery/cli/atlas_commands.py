@@ -48,8 +48,8 @@ def cone(
     r"""Find the objects within RADIUS of POSITION, or in a region.
 
     POSITION is two numbers in degrees, a sexagesimal position, one with units, or a
-    name; RADIUS has a unit: arcsec, arcmin or deg. A region takes one search for every
-    300 arcsec of it.
+    name; RADIUS has a unit: arcsec, arcmin or deg. A region takes one search for
+    each circle of 300 arcsec that covers it.
 
     \b
     Examples:
@@ -120,7 +120,7 @@ def lightcurve(
 ) -> Code:
     r"""Fetch the light curve of an object.
 
-    It has the detections, and the limits of exposures without one.
+    It has detections, and limits of exposures without a detection.
 
     \b
     Examples:
@@ -144,13 +144,15 @@ def lightcurve(
     "path",
     required=True,
     type=UserPath(dir_okay=False),
-    help="The plot to write: .png, .pdf or .svg.",
+    help="File to write: .png, .pdf or .svg.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
-@click.option("--flux", is_flag=True, help="Draw signed fluxes instead of magnitudes.")
+@click.option("--flux", is_flag=True, help="Plot signed fluxes instead of magnitudes.")
 @click.option("--no-limits", is_flag=True, help="Leave out the limits.")
-@click.option("--forced", is_flag=True, help="Draw the forced photometry alone.")
-@click.option("--bin", "width", metavar="TIME", help="Average in bins, such as '1 d'.")
+@click.option("--forced", is_flag=True, help="Plot forced photometry only.")
+@click.option(
+    "--bin", "width", metavar="TIME", help="Average in bins of this width, such as '1 d'."
+)
 @window_options
 @service_options
 def plot(
@@ -165,7 +167,7 @@ def plot(
     end: float | str | None,
     service: Service,
 ) -> None:
-    r"""Draw the light curve of an object into a file.
+    r"""Plot the light curve of an object to a file.
 
     \b
     Examples:

@@ -208,11 +208,17 @@ class Main(click.Group):
     cls=Main,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 found or done, 1 nothing found, 2 wrong usage, 3 login, 4 quota, "
-    "5 service, 6 a part failed, 7 this machine (file, port, package), 130 stopped.",
+    "5 service failed, 6 partly failed, 7 file, port or package on this machine, 70 bug, "
+    "130 interrupted, 141 pipe closed.",
 )
 @click.version_option(__version__, prog_name="atlasquery")
 def main() -> None:
-    """Query time-domain surveys: the ATLAS Transient Server and related services."""
+    """Query time-domain surveys: the ATLAS Transient Server and related services.
+
+    The commands find and resolve ask all services. The commands forced, alerce, lcc and skyportal
+    ask the service of this name; all others ask the ATLAS Transient Server. To try them without
+    an account, see 'atlasquery sandbox --help'.
+    """
 
 
 def one_line(text: object) -> str:

@@ -13,15 +13,17 @@ __all__ = ["download"]
 
 @command()
 @many_ids
-@click.option("-d", "--directory", required=True, type=UserPath(), help="Where to.")
-@click.option("-l", "--list", "name", metavar="NAME", help="The objects of a list.")
+@click.option("-d", "--directory", required=True, type=UserPath(), help="Directory for the files.")
+@click.option("-l", "--list", "name", metavar="NAME", help="Fetch the objects of a list.")
 @click.option(
-    "--max-age", metavar="TIME", help="Fetch again objects that are older, such as '7 d'."
+    "--max-age",
+    metavar="TIME",
+    help="Fetch objects again that were fetched longer ago, such as '7 d'.",
 )
 @click.option(
     "--update",
     type=click.Choice(["changed", "all"]),
-    help="Fetch what is new of objects in the directory: of those that lists report, or of all.",
+    help="Fetch what is new for objects in the directory: those that changed on lists, or all.",
 )
 @window_options
 @service_options
@@ -38,8 +40,8 @@ def download(
 ) -> Code:
     r"""Fetch many objects into Parquet files.
 
-    An ID may be a name, which costs requests. Existing files are kept, so that a
-    stopped download resumes.
+    An ID may be a name; finding it takes requests. Call it again to resume an interrupted
+    download.
 
     \b
     Examples:

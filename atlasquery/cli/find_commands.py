@@ -34,18 +34,18 @@ services_option = click.option(
     "--services",
     metavar="NAMES",
     callback=_services,
-    help="Whom to ask: of atlas, alerce, lccserver, skyportal and forcedphot, with commas "
-    "between. By default all that are configured, but forcedphot.",
+    help="Services to ask, separated by commas: atlas, alerce, lccserver, skyportal, forcedphot. "
+    "By default all that are configured, except forcedphot.",
 )
 timeout_option = click.option(
-    "--timeout", type=float, metavar="SECONDS", help="Time limit of each service."
+    "--timeout", type=float, metavar="SECONDS", help="Time limit for each service."
 )
 cache_option = click.option("--no-cache", is_flag=True, help="Do not use the cache.")
 
 
 @command()
 @click.argument("words", nargs=-1, metavar="[TARGET...]")
-@click.option("--radius", help="Radius with its unit; by default 2arcsec.")
+@click.option("--radius", metavar="RADIUS", help="Radius with a unit; by default 2arcsec.")
 @region_options
 @services_option
 @click.option(
@@ -53,20 +53,20 @@ cache_option = click.option("--no-cache", is_flag=True, help="Do not use the cac
     "curves",
     metavar="FILE",
     type=UserPath(dir_okay=False),
-    help="Write the light curve of all services together to this file.",
+    help="Write one light curve of all services to this file.",
 )
 @click.option(
     "--plot",
     "picture",
     metavar="FILE",
     type=UserPath(dir_okay=False),
-    help="Draw it into this file: .png, .pdf or .svg.",
+    help="Plot the light curve to this file: .png, .pdf or .svg.",
 )
 @click.option(
     "--since",
     metavar="TIME",
     callback=time,
-    help="Only what is new since: an MJD, or a date such as 2026-09-01 (UTC).",
+    help="Only what is new since a time: an MJD, or a date such as 2026-09-01 (UTC).",
 )
 @timeout_option
 @cache_option
@@ -84,16 +84,16 @@ def find(
     no_cache: bool,
     output: Output,
 ) -> Code:
-    r"""Ask all services at once what they have of each TARGET, or in a region.
+    r"""Search all services for each TARGET, or in a region.
 
-    A TARGET is a position, or a name or an id of any of the services, or a name that Sesame
-    knows; put it in quotes where there are several with blanks.
+    A TARGET is a position, a name or an id of any of the services, or a name that Sesame
+    knows. If there are several, put those that contain spaces in quotes.
 
     \b
     Examples:
       atlasquery find ATLAS26zy
       atlasquery find 150.1 +2.2 --radius 5arcsec --light-curves all.ecsv --plot all.png
-      atlasquery find "SN 2026ahw" ZTF18acuwwpp --since 2026-11-01 --json
+      atlasquery find "SN 2026ahw" ZTF26onptaab --since 2026-11-01 --json
       atlasquery find --region skymap.fits --credible 0.9 --services alerce,skyportal
     """
     from atlasquery.cli.positions import read_given_region
@@ -170,7 +170,7 @@ def resolve(
     \b
     Examples:
       atlasquery resolve SN 2026ahw
-      atlasquery resolve ATLAS26zy ZTF18acuwwpp "M 31"
+      atlasquery resolve ATLAS26zy ZTF26onptaab "M 31"
     """
     from astropy.table import MaskedColumn, Table
 

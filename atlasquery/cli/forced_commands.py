@@ -25,16 +25,18 @@ __all__ = ["forced", "read_targets"]
     "-f",
     "listing",
     type=UserPath(exists=True, dir_okay=False, allow_dash=True),
-    help="A file of positions, one a line, with a name after it if you like; - for the input.",
+    help="File with a position on each line, and optionally a name; - for standard input.",
 )
-@click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
+@click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="Name of a minor planet.")
 @window_options
-@click.option("--reduced", is_flag=True, help="Measure on the images, not on the differences.")
-@click.option("--comment", help="Comment of the tasks in the server's list.")
+@click.option(
+    "--reduced", is_flag=True, help="Measure on reduced images, not on difference images."
+)
+@click.option("--comment", help="Comment for the tasks in the server's list.")
 @click.option(
     "--save",
     type=UserPath(dir_okay=False),
-    help="A file of jobs: written at every step, and resumed if it exists.",
+    help="File of jobs: written at each step, and resumed if it exists.",
 )
 @click.option("--no-wait", is_flag=True, help="Submit, print the progress, and exit.")
 @click.option("--timeout", metavar="TIME", help="How long to wait, such as '2 h' or 600 (s).")
@@ -56,15 +58,14 @@ def forced(
 ) -> Code:
     """Measure ATLAS forced photometry at a POSITION, or at many.
 
-    As in:
-
     \b
+    Examples:
       atlasquery forced 161.2 +53.7 --start 2020-05-01 -o sn.ecsv
       atlasquery forced -f hosts.txt --save run.json -o curves.ecsv
-      atlasquery forced --save run.json -o curves.ecsv     (resumes)
+      atlasquery forced --save run.json -o curves.ecsv    # resumes
 
-    A task takes about a minute, one after the other. The login is that of
-    ATLASQUERY_FORCED_TOKEN, or ATLASQUERY_FORCED_USERNAME and _PASSWORD.
+    Each position takes about a minute, one after the other. The login is taken from
+    ATLASQUERY_FORCED_TOKEN, or from ATLASQUERY_FORCED_USERNAME and ATLASQUERY_FORCED_PASSWORD.
     """  # noqa: D301
     from atlasquery.exceptions import InvalidQueryError
     from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs

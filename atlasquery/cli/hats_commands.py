@@ -14,13 +14,14 @@ __all__ = ["hats"]
 @click.argument("directory", type=UserPath(file_okay=False))
 @click.argument("path", type=UserPath(file_okay=False))
 @click.option("--name", help="Name of the catalogue; by default that of PATH.")
-@click.option("--forced", is_flag=True, help="The forced photometry, not detections and limits.")
-@click.option("--overwrite", is_flag=True, help="Replace a catalogue that exists.")
+@click.option("--forced", is_flag=True, help="Write forced photometry, not detections and limits.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing catalogue.")
 def hats(directory: Path, path: Path, name: str | None, forced: bool, overwrite: bool) -> Code:
-    r"""Write what was downloaded to DIRECTORY as a HATS catalogue at PATH.
+    r"""Write the light curves of a download as a HATS catalogue.
 
-    LSDB opens it; pandas, polars and DuckDB read its files. It appears when it is complete; a
-    command that was stopped resumes.
+    DIRECTORY is that of 'atlasquery download', PATH that of the catalogue. LSDB opens it;
+    pandas, polars and DuckDB read its files. It appears when it is complete. Call it again to
+    resume an interrupted run.
 
     \b
     Examples:

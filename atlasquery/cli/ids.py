@@ -35,7 +35,7 @@ def many_ids(function: Callable) -> Callable:
         "--from",
         "source",
         type=UserPath(exists=True, dir_okay=False, allow_dash=True),
-        help="A file with an id or a name at the start of each line, or a table with atlas_id; "
+        help="File with an id or a name at the start of each line, or a table with atlas_id; "
         "- is the input.",
     )
     return click.argument("ids", nargs=-1, metavar="[ID]...")(option(function))

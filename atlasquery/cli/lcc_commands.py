@@ -83,7 +83,9 @@ def _row_options(function: Callable) -> Callable:
     return function
 
 
-filter_option = click.option("--filter", "filters", metavar="TEXT", help="As of search.")
+filter_option = click.option(
+    "--filter", "filters", metavar="TEXT", help="Filter, as FILTER of 'lcc search'."
+)
 
 
 def _columns(names: list[str] | None) -> list[str] | str | None:
@@ -125,7 +127,7 @@ def collections(service: Service, output: Output) -> Code:
 @service_options
 @output_options
 def columns(names: tuple[str, ...], service: Service, output: Output) -> Code:
-    """List the columns that searches of collections return and filter by."""
+    """List the columns of collections, for filters and results."""
     chosen = list(names) or None
     return deliver(_client(service).list_columns(chosen, cache=service.cache), output)
 
@@ -194,7 +196,9 @@ def search(
 
 @_sub("text")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
-@click.option("--resolve", is_flag=True, help="TEXT is the name of an object, for Sesame.")
+@click.option(
+    "--resolve", is_flag=True, help="TEXT is the name of an object; Sesame finds its position."
+)
 @_search_options
 @filter_option
 @_row_options
@@ -222,7 +226,7 @@ def text(
 @_sub("crossmatch")
 @click.argument("table", type=UserPath(exists=True, dir_okay=False))
 @click.argument("radius", nargs=-1, required=True)
-@click.option("--ids", metavar="COLUMN", help="Column of TABLE with names to copy to the result.")
+@click.option("--ids", metavar="COLUMN", help="Column of names in TABLE to copy to the result.")
 @_search_options
 @filter_option
 @service_options
@@ -237,7 +241,9 @@ def crossmatch(
     service: Service,
     output: Output,
 ) -> Code:
-    r"""Find the objects near each position of TABLE, a file with columns ra and dec.
+    r"""Find the objects near each position of TABLE.
+
+    TABLE is a file with the columns ra and dec.
 
     \b
     Example:
@@ -265,7 +271,7 @@ def datasets(max_rows: int, service: Service, output: Output) -> Code:
 @service_options
 @output_options
 def dataset(setid: str, service: Service, output: Output) -> Code:
-    """Fetch a dataset, the result of a search, by its name."""
+    """Fetch a dataset, the result of a search, by its id."""
     found = _client(service).get_dataset(setid, cache=service.cache)
     return deliver(_short(found, output), output)
 
@@ -277,7 +283,7 @@ def dataset(setid: str, service: Service, output: Output) -> Code:
     "--pictures",
     "-d",
     type=UserPath(file_okay=False),
-    help="Directory for the images that the server made of it.",
+    help="Directory for the server's plots of the object.",
 )
 @click.option("--overwrite-pictures", is_flag=True, help="Replace existing pictures.")
 @service_options
@@ -290,7 +296,10 @@ def object_(
     service: Service,
     output: Output,
 ) -> Code:
-    """Show what is known about an object; as data, its periods."""
+    """Show what the server has on an object.
+
+    With -o, --json or a pipe the result is the table of its periods.
+    """
     found = _client(service).get_object(objectid, collection, cache=service.cache)
     if pictures is not None:
         _save(found.pictures, pictures, objectid, overwrite_pictures)
@@ -333,7 +342,10 @@ def lightcurve(
 @service_options
 @output_options
 def lightcurves(setid: str, mag_column: str | None, service: Service, output: Output) -> Code:
-    """Fetch all light curves of a dataset, as one table that says of which object each row is."""
+    """Fetch all light curves of a dataset, as one table.
+
+    The first column is the object of each row.
+    """
     curves = _client(service).get_light_curves(
         setid, mag_column=mag_column, on_error="warn", cache=service.cache
     )

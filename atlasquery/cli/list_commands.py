@@ -25,10 +25,23 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @command("list")
 @click.argument("name", required=False, shell_complete=_names)
 @click.option("--custom", is_flag=True, help="NAME is the number of a custom list.")
-@click.option("--sherlock", metavar="CLASS", help="Only of this class: SN, NT, VS, CV, ...")
-@click.option("--type", "spec_type", metavar="TYPE", help="Only of this type, such as 'SN Ia'.")
-@click.option("--min-vra", type=float, help="Only of this rank of the VRA or higher.")
-@click.option("--start", metavar="TIME", callback=time, help="Only put on the list since then.")
+@click.option(
+    "--sherlock", metavar="CLASS", help="Only objects of this Sherlock class: SN, NT, VS, CV, ..."
+)
+@click.option(
+    "--type", "spec_type", metavar="TYPE", help="Only objects of this type, such as 'SN Ia'."
+)
+@click.option(
+    "--min-vra",
+    type=float,
+    help="Only objects with at least this rank by the Virtual Research Assistant.",
+)
+@click.option(
+    "--start",
+    metavar="TIME",
+    callback=time,
+    help="Only objects that were added to the list since then.",
+)
 @service_options
 @output_options
 def list_(
@@ -67,7 +80,7 @@ def _write_options(function: Callable) -> Callable:
     """Add the options of all writes to lists to a command."""
     options = (
         many_ids,
-        click.option("-l", "--list", "name", required=True, metavar="NAME", help="The list.",
+        click.option("-l", "--list", "name", required=True, metavar="NAME", help="List name.",
                      shell_complete=_names),
         click.option("--dry-run", is_flag=True, help="Send nothing; show what would be sent."),
         service_options,
@@ -83,8 +96,8 @@ def _write_options(function: Callable) -> Callable:
 def add(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
     r"""Add objects to a custom list.
 
-    An ID may be a name, which costs requests. Each object costs one more; the login
-    must be one that may write.
+    An ID may be a name; finding it takes requests. Each object takes one more. The account
+    needs write access.
 
     \b
     Examples:
@@ -109,7 +122,10 @@ def remove(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) ->
 @command()
 @_write_options
 def move(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
-    r"""Move objects to the detection list possible, eyeball or galcand.
+    r"""Move objects to another detection list.
+
+    The list is possible, eyeball or galcand; the server allows no other. The account needs
+    write access.
 
     \b
     Example:

@@ -169,7 +169,7 @@ def output_options(function: Callable) -> Callable:
         "--output",
         "path",
         type=UserPath(dir_okay=False),
-        help="A file to write: .ecsv, .fits, .vot, .parquet or .csv.",
+        help="File to write: .ecsv, .fits, .vot, .parquet or .csv.",
     )
     @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -309,12 +309,12 @@ def region_options(function: Callable) -> Callable:
             "--credible",
             type=float,
             metavar="LEVEL",
-            help="The credible region of the sky map of --region, such as 0.9.",
+            help="Credible level of the sky map of --region, such as 0.9.",
         ),
         click.option(
             "--region",
             metavar="FILE",
-            help="A region instead of a position: a sky map, a MOC, or a .reg file of DS9.",
+            help="Region instead of a position: a sky map, a MOC, or a .reg file of DS9.",
         ),
     )
     for option in options:

@@ -21,8 +21,7 @@ __all__ = ["demo", "sandbox"]
     "--services",
     default="all",
     show_default=True,
-    help="Services to run, with commas between them: atlas, forcedphot, alerce, lccserver, "
-    "skyportal.",
+    help="Services to run, separated by commas: atlas, forcedphot, alerce, lccserver, skyportal.",
 )
 @click.option("--port", default=0, show_default="a free one", help="Port of the ATLAS server.")
 @click.option(
@@ -30,15 +29,17 @@ __all__ = ["demo", "sandbox"]
     type=UserPath(dir_okay=False),
     help="File for the data of the ATLAS server; by default they are kept in memory.",
 )
-@click.option("--full", is_flag=True, help="Nine years of ATLAS history, 0.8 MB an object.")
+@click.option("--full", is_flag=True, help="Nine years of ATLAS history: 0.8 MB for each object.")
 @click.option(
     "--objects",
     type=int,
-    show_default="501, those that all services see",
+    show_default="501, the objects that all services have",
     help="Number of objects of the ATLAS server.",
 )
-@click.option("--throttle", is_flag=True, help="100 ATLAS requests an hour, as the survey has.")
-@click.option("--latency", default=0.0, help="Seconds of latency of each ATLAS response.")
+@click.option(
+    "--throttle", is_flag=True, help="Limit ATLAS to 100 requests an hour, as the survey does."
+)
+@click.option("--latency", default=0.0, help="Delay of each ATLAS response in seconds.")
 def sandbox(
     services: str,
     port: int,
@@ -48,7 +49,7 @@ def sandbox(
     throttle: bool,
     latency: float,
 ) -> None:
-    """Run servers of all services, which see one synthetic sky.
+    """Run test servers of all services, with one synthetic sky.
 
     Example: atlasquery sandbox --services atlas,alerce --port 8087
     """

@@ -28,7 +28,7 @@ def skyportal() -> None:
 
     \b
     Examples:
-      atlasquery skyportal cone 150.0 +2.2 30arcsec
+      atlasquery skyportal cone 150.1 +2.21 65arcsec
       atlasquery skyportal sources --group 3 --max-rows 50
       atlasquery skyportal lightcurve ZTF24abcdefg -o lc.ecsv
 
@@ -59,7 +59,7 @@ def cone(words: tuple[str, ...], max_rows: int | None, service: Service, output:
 
     \b
     Example:
-      atlasquery skyportal cone 10:00:00 +02:12:00 30 arcsec
+      atlasquery skyportal cone 10:00:03 +02:12:17 30 arcsec
     """
     from atlasquery.cli.positions import read_centre
 
@@ -70,10 +70,14 @@ def cone(words: tuple[str, ...], max_rows: int | None, service: Service, output:
 
 
 @_sub("sources")
-@click.option("--name", metavar="TEXT", help="A part of the name.")
-@click.option("--group", "groups", type=int, multiple=True, help="The number of a group.")
+@click.option("--name", metavar="TEXT", help="Part of the name.")
+@click.option("--group", "groups", type=int, multiple=True, help="Number of a group.")
 @click.option(
-    "--class", "classes", multiple=True, metavar="CLASS", help="Such as 'Sitewide Taxonomy: Ia'."
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="CLASS",
+    help="Class with its taxonomy, such as 'Sitewide Taxonomy: Ia'.",
 )
 @click.option("--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order.")
 @window_options

@@ -23,7 +23,7 @@ __all__ = ["within"]
     "--credible",
     type=float,
     metavar="LEVEL",
-    help="Only rows in this credible region of the map, such as 0.9; by default all rows.",
+    help="Only rows inside this credible region of the map, such as 0.9; by default all rows.",
 )
 @output_options
 def within(table: Path, region: str, credible: float | None, output: Output) -> Code:
@@ -36,7 +36,7 @@ def within(table: Path, region: str, credible: float | None, output: Output) -> 
     \b
     Examples:
       atlasquery within galaxies.fits bayestar.multiorder.fits --credible 0.9 -o inside.ecsv
-      atlasquery within good.ecsv "3/3 10 4/16-18" --json
+      atlasquery within good.ecsv "3/425 427" --json
     """
     from atlasquery.regions.readers import read_map_or_region
     from atlasquery.sky import within as evaluate

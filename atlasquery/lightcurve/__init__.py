@@ -1,4 +1,4 @@
-"""The light curve that all surveys share: its columns, and what is done with it."""
+"""Light curves of all surveys: common columns, cleaning, averages, plots and files."""
 
 from atlasquery.lightcurve.alert import Alert, AlertReader, read_alert, read_alerts
 from atlasquery.lightcurve.baseline import TEMPLATE_CHANGES, subtract_baseline

@@ -320,7 +320,7 @@ class CurveArrays:
         return any(column is not None for column in self._of(name))
 
     def unknown_times(self) -> np.ndarray:
-        """Return which rows have a time of which it is not known what it is of an exposure.
+        """Return which rows have a time that may be the start or the middle of the exposure.
 
         Returns
         -------
@@ -494,7 +494,7 @@ class CurveArrays:
                 )
         mask = self._masked(columns)
         known = np.ones(int(self.lengths.sum()), bool) if mask is None else ~mask
-        return self._left(self._end_to_end(columns, None)), self._left(known)
+        return self._left(_texts(self._end_to_end(columns, None), name)), self._left(known)
 
     def columns_of(self, name: str) -> Sequence:
         """Return a column of each light curve.
@@ -557,6 +557,18 @@ class CurveArrays:
         if masks is None:
             return None
         return np.asarray(masks[0])[self._rows] if len(masks) == 1 else concatenate(masks)
+
+
+def _texts(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return labels as they are, but bytes, which astropy reads from FITS, as strings."""
+    if labels.dtype.kind != "S":
+        return labels
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError(
+            f"the column {name} has bytes that are not text in UTF-8: {error}"
+        ) from error
 
 
 def _dtypes(columns: Sequence) -> set[Any]:

@@ -12,6 +12,7 @@ from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
+from atlasquery.lightcurve.exposures import repeated_exposures
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.group_statistics import (
     SortedGroups,
@@ -20,7 +21,7 @@ from atlasquery.lightcurve.group_statistics import (
     median_error,
     weighted_mean,
 )
-from atlasquery.lightcurve.groups import codes, make_groups
+from atlasquery.lightcurve.groups import codes, combined, make_groups
 from atlasquery.lightcurve.schema import Conventions, magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
 from atlasquery.warn import warn
@@ -62,18 +63,18 @@ def subtract_baseline(
         The median, or the mean with weights of 1 / flux_err squared, of what is left
         after outliers of 3 sigma are clipped as in `bin`.
     at_least : int, optional
-        How many rows a baseline needs. A band and segment with fewer is left as
-        it is, with a warning.
+        How many rows a baseline needs; an exposure counts once, as in `bin`. A band and
+        segment with fewer is left as it is, with a warning.
 
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
-        A new light curve: ``flux`` (µJy) less the baseline of its band and segment, and
+        A new light curve: ``flux`` (µJy) less the baseline of its band, survey and segment, and
         the magnitudes of detections by it; a row without a flux keeps its magnitude.
         ``meta["baseline"]`` has an item for each
-        band and segment: ``band``, ``start`` and ``end`` (MJD or None), ``offset`` and
-        ``offset_err`` (µJy; None where none was subtracted) and ``n``. The error of the
-        baseline is common to all rows of a segment, so ``flux_err`` is without it.
+        band, survey and segment: ``band``, ``survey``, ``start`` and ``end`` (MJD or None),
+        ``offset`` and ``offset_err`` (µJy; None where none was subtracted) and ``n``. The error
+        of the baseline is common to all rows of a segment, so ``flux_err`` is without it.
 
     Raises
     ------
@@ -106,15 +107,20 @@ def subtract_baseline(
     changes = _changes(one, template_changes)
     with np.errstate(invalid="ignore"):
         counts = np.isfinite(flux) & np.isfinite(flux_err) & (flux_err > 0) & ~excluded(one)
+    # A row without a time may be of the transient.
+    counts &= np.isfinite(mjd)
     for name, given, wanted in (("transient", transient, False), ("windows", windows, True)):
         if given is not None:
             counts &= _inside(mjd, given, name, one.scale) == wanted
     bands, known = one.labels("band")
-    band = codes(bands)
-    # Segments are numbered through all bands.
-    segment = band * (len(changes) + 1) + np.searchsorted(changes, mjd, side="right")
+    # The reference images of surveys differ, also in bands of one name.
+    surveys = one.labels("survey")[0] if one.has("survey") else np.zeros(len(bands), "U1")
+    series = codes(combined([codes(bands), codes(surveys)])).astype(np.int64)
+    # Segments are numbered through all bands and surveys.
+    segment = series * (len(changes) + 1) + np.searchsorted(changes, mjd, side="right")
+    counts[repeated_exposures(one, counts)] = False
     offset, error, n = _offsets(flux, flux_err, segment, counts & known, method, at_least)
-    found = _found(bands, segment, changes, (offset, error, n))
+    found = _found((bands, surveys), segment, changes, (offset, error, n))
     _warn(found, at_least)
     flux = flux - np.nan_to_num(offset[segment]) if len(lc) else flux
     columns = {"flux": measured_column("flux", flux)}
@@ -214,9 +220,10 @@ def _offsets(
 
 
 def _found(
-    bands: np.ndarray, segment: np.ndarray, changes: np.ndarray, baseline: tuple
+    labels: tuple[np.ndarray, np.ndarray], segment: np.ndarray, changes: np.ndarray, baseline: tuple
 ) -> list[dict]:
-    """Return what is known about the baseline of each band and segment that has rows."""
+    """Return what is known about the baseline of each band, survey and segment that has rows."""
+    bands, surveys = labels
     edges = [None, *map(float, changes), None]
     offset, error, n = baseline
     found = []
@@ -226,6 +233,7 @@ def _found(
         found.append(
             {
                 "band": str(bands[first]),
+                "survey": str(surveys[first]),
                 "start": edges[segment_index],
                 "end": edges[segment_index + 1],
                 "offset": float(offset[number]) if measured else None,

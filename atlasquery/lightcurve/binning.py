@@ -167,7 +167,8 @@ def bin(
     An exposure counts once, though it may have several rows: as an alert and as forced
     photometry (ZTF, LSST), from two origins (SkyPortal), or as two light curves of one
     server stacked. Rows are of one exposure if they agree in its name (``exposure``), band,
-    survey and the columns of `by`; rows without a name, where ``origin`` says who
+    survey and the columns of `by`; a limit without a name is of the exposure of a row with one
+    that has its time to a second; rows without a name, where ``origin`` says who
     uploaded them, if they agree in ``instrument`` and, to a second, in time. A row with a
     flux counts before one with a limit, forced photometry before an alert, then the
     smaller error, then the first. ``meta["history"]`` counts what is left out, and a warning

@@ -30,6 +30,8 @@ __all__ = ["from_columns", "from_pandas"]
 SCALES = ("utc", "tai", "tdb", "tt")
 # The columns of ALeRCE's detections of ZTF.
 ALERCE = ("mjd", "fid", "magpsf", "sigmapsf", "isdiffpos")
+# Signal to noise of a detection, where a table does not say what is one.
+DETECTED = 5.0
 RIGHT = (
     "a light curve has the columns mjd, band, and flux and flux_err (uJy) or mag and mag_err "
     "(AB), or those of ALeRCE's detections: mjd, fid, magpsf, sigmapsf, isdiffpos"
@@ -255,20 +257,23 @@ class _ColumnReader:
         sign = self._sign() if "isdiffpos" in self._columns else 1.0
         flux = np.where(new, sign * mag_to_flux(mag), flux)
         flux_err = np.where(new, np.abs(flux) * mag_err / LN10_2_5, flux_err)
-        known = ~np.isnan(flux) | (~in_ab & ~np.isnan(mag))
-        detection = known & (self.numbers("detection") == 1)
+        # Of another system than AB there are no fluxes, but magnitudes.
+        alone = np.isnan(flux) & ~np.isnan(mag)
+        detection = (~np.isnan(flux) | alone) & (self.numbers("detection") == 1)
         if "detection" not in self._columns:
             with np.errstate(invalid="ignore"):
-                detection = np.abs(flux) >= 5 * flux_err
-        mag, made_err = magnitudes(flux, flux_err, detection)
-        absent = np.isnan(mag) | (new & ~(flux > 0))
+                detection = np.where(
+                    alone, ~(mag_err > LN10_2_5 / DETECTED), np.abs(flux) >= DETECTED * flux_err
+                )
+        new_mag, new_err = magnitudes(flux, flux_err, detection)
+        new_err = np.where(np.isnan(new_mag) | np.isnan(mag_err), new_err, mag_err)
         return {
             "band": self.texts("band"),
             "detection": detection,
             "flux": flux,
             "flux_err": flux_err,
-            "mag": np.where(absent, mag, mag),
-            "mag_err": np.where(absent, made_err, mag_err),
+            "mag": np.where(alone, mag, new_mag),
+            "mag_err": np.where(alone, mag_err, new_err),
             "limiting_mag": self.numbers("limiting_mag", u.mag),
             "exposure_time": self.numbers("exposure_time", u.s),
             "survey": self.texts("survey"),

@@ -6,8 +6,11 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.binning import bin
+from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.binning import NEEDED, bin
 from atlasquery.lightcurve.derive import new_meta
+from atlasquery.lightcurve.exposures import of_one_flux_kind
+from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.group_statistics import SortedGroups, weighted_mean
 from atlasquery.lightcurve.schema import time_column
 from atlasquery.tables import Column, LightCurve, assemble_series, quantity_column
@@ -49,12 +52,17 @@ def colour(
         time_apart  d      Time of the first less that of the second.
         =========== ====== ===================================================
 
-        Sorted by time.
+        Sorted by time. Where several surveys have the bands in a bin, both are of one survey
+        if one has both, and of several such pairs the one with the smallest error counts.
 
     Raises
     ------
     InvalidQueryError
         If `lc` is not a light curve, or a column is missing.
+
+    Notes
+    -----
+    Of a light curve that was combined of difference and total fluxes only the former count.
 
     Examples
     --------
@@ -72,12 +80,13 @@ def colour(
         raise InvalidQueryError(f"bands={bands!r} should be two bands, such as ('c', 'o')")
     if isinstance(lc, Table) and "band" in lc.colnames:
         # Nothing is to be said of other bands.
-        lc = lc[np.isin(np.ma.filled(np.ma.asarray(lc["band"]), ""), bands)]
+        known, labelled = CurveArrays([lc], ["lc"], NEEDED).labels("band")
+        lc = _of_one_kind(lc[labelled & np.isin(known, bands)])
     binned = bin(lc, width, snr=snr, limits=False)
     days = float(u.Quantity(width).to_value(u.day))
     first, second = (_by_cell(binned, band, days) for band in bands)
     cells = sorted(first.keys() & second.keys())
-    pairs = np.array([(*first[cell], *second[cell]) for cell in cells]).reshape(-1, 6)
+    pairs = np.array([_pair(first[cell], second[cell]) for cell in cells]).reshape(-1, 6)
     mjd = pairs[:, [0, 3]].ravel()
     errors = pairs[:, [2, 5]].ravel()
     runs = SortedGroups(np.arange(0, 2 * len(cells), 2), np.full(len(cells), 2))
@@ -108,13 +117,33 @@ def colour(
     return series
 
 
-def _by_cell(binned: TimeSeries, band: str, width: float) -> dict[int, tuple]:
-    """Return time, magnitude and error of the detections of a band by the number of the bin."""
+def _of_one_kind(lc: Table) -> Table:
+    """Return the rows whose fluxes can be compared: not those of a difference and total ones."""
+    if "flux_kind" not in lc.colnames:
+        return lc
+    one = CurveArrays([lc], ["lc"], NEEDED)
+    return lc[of_one_flux_kind(one, ~excluded(one) & np.isfinite(one.numbers("flux")))]
+
+
+def _by_cell(binned: TimeSeries, band: str, width: float) -> dict[int, list[tuple]]:
+    """Return survey, time, magnitude and error of the detections of a band by number of the bin."""
     chosen = (np.asarray(binned["band"]) == band) & binned["detection"]
     cells = np.floor(binned["time_first"].mjd[chosen] / width).astype(int)
     values = (
+        np.asarray(binned["survey"])[chosen].tolist(),
         binned["time"].mjd[chosen],
         binned["mag"].unmasked.value[chosen],
         binned["mag_err"].unmasked.value[chosen],
     )
-    return {int(cell): tuple(row) for cell, *row in zip(cells, *values, strict=True)}
+    found: dict[int, list[tuple]] = {}
+    for cell, *row in zip(cells, *values, strict=True):
+        found.setdefault(int(cell), []).append(tuple(row))
+    return found
+
+
+def _pair(first: list[tuple], second: list[tuple]) -> tuple:
+    """Return time, magnitude and error of both bands of a bin, of one survey if one has both."""
+    pairs = [(one, two) for one in first for two in second]
+    of_one_survey = [(one, two) for one, two in pairs if one[0] == two[0]]
+    one, two = min(of_one_survey or pairs, key=lambda pair: np.hypot(pair[0][-1], pair[1][-1]))
+    return *one[1:], *two[1:]

@@ -451,10 +451,10 @@ def _warn_of_times(rows: CombinedRows, inputs: InputCurves, many: bool) -> None:
     names = [inputs.known_services[k] for k in np.unique(rows.service[uncertain]).tolist()]
     plural = "s have" if n > 1 else " has"
     warn(
-        f"{n} row{plural} a time of which it is not known whether it is the start or the middle of "
-        f"the exposure ({', '.join(name or 'no service' for name in names)}): it is "
-        "taken as it is; the column time_reference, or an exposure_time of NaN, has it. Set "
-        "meta['time_reference'] of a light curve of which you know it",
+        f"{n} row{plural} a time that may be the start or the middle of the exposure "
+        f"({', '.join(name or 'no service' for name in names)}) and was not changed; the column "
+        "time_reference, or an exposure_time of NaN, marks such rows. If you know which it is, "
+        "set meta['time_reference'] of the light curve before",
         InputWarning,
     )
 
@@ -464,9 +464,9 @@ def _warn_of_kinds(n: int) -> None:
     if not n:
         return
     warn(
-        f"{n} row{'s have' if n > 1 else ' has'} a flux of which it is not known whether it is of "
-        "a difference image or total (flux_kind 'unknown'), beside others of the same survey and "
-        "band of which it is known: bin averages them separately. Set meta['flux_kind'] of a light "
-        "curve of which you know it, or leave them out with lc[lc['flux_kind'] != 'unknown']",
+        f"{n} row{'s have' if n > 1 else ' has'} a flux that may be a difference or a total "
+        "(flux_kind 'unknown'), while it is known for others of the same survey and band: bin "
+        "averages them separately. If you know which it is, set meta['flux_kind'] of the light "
+        "curve before, or leave such rows out with lc[lc['flux_kind'] != 'unknown']",
         InputWarning,
     )

@@ -159,7 +159,7 @@ class CombinedArrays(CurveArrays):
         return self._left(values)
 
     def unknown_times(self) -> np.ndarray:
-        """Return which rows have a time of which it is not known what it is of an exposure.
+        """Return which rows have a time that may be the start or the middle of the exposure.
 
         Returns
         -------

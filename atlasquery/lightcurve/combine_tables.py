@@ -175,11 +175,15 @@ class CombinedTables:
                 **{name: array[kept] for name, array in vars(rows).items() if name != "lengths"},
             )
         further = _combined_columns(rows, copies, self.inputs.known_services)
-        columns = schema_columns((rows.jd1, rows.jd2), values, further, scale=self.scale)
+        # A masked time needs some value.
+        unknown = np.isnan(rows.jd1) | np.isnan(rows.jd2)
+        jd1 = np.where(unknown, NO_TIME + MJD_0, rows.jd1)
+        jd2 = np.where(unknown, 0.0, rows.jd2)
+        columns = schema_columns((jd1, jd2), values, further, scale=self.scale)
         where = "at the barycentre" if self._barycentric else "of the exposure"
         columns[0].info.description = f"Middle {where}; see time_reference."
-        if np.isnan(rows.jd1).any():
-            columns[0] = _masked_time(columns[0])
+        if unknown.any():
+            columns[0][unknown] = np.ma.masked
         columns += _further_columns(inputs, source.lengths, order)
         series = assemble_series(LightCurve(), columns)
         series.meta.update(meta)
@@ -424,17 +428,6 @@ def _combined_columns(
         mask = none if column.name == "duplicate_of" else None
         found.add(column, values[column.name], mask)
     return found
-
-
-def _masked_time(time: Time) -> Time:
-    """Return times that are masked where they are not known."""
-    unknown = np.isnan(time.jd1)
-    jd1, jd2 = np.where(unknown, NO_TIME + MJD_0, time.jd1), np.where(unknown, 0.0, time.jd2)
-    masked = Time(jd1, jd2, format="jd", scale=time.scale)
-    masked.format = "mjd"
-    masked.info.name, masked.info.description = time.info.name, time.info.description
-    masked[unknown] = np.ma.masked
-    return masked
 
 
 def prefix_of(service: str, lc: Table) -> str:

@@ -1,5 +1,7 @@
 """From flux to magnitude and back, limits, signal to noise, and phase."""
 
+from numbers import Real
+
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
@@ -253,7 +255,8 @@ def phase_fold(
     period : `~astropy.units.Quantity`
         The period.
     epoch : `~astropy.time.Time`, str or float, optional
-        The time of phase 0; a bare number is an MJD. By default the first time.
+        The time of phase 0; a bare number is an MJD in the time scale of `lc`. By default the
+        first time.
     normalize : bool, optional
         Whether phases are from -0.5 to 0.5, instead of in units of time.
 
@@ -290,7 +293,7 @@ def phase_fold(
     days = check_quantity(period, name="period", unit=u.day, above=0.0)
     series = lc if isinstance(lc, TimeSeries) else assemble(LightCurve(), lc.columns.values())
     scale = lc["time"].scale
-    start = None if epoch is None else getattr(_mjd(epoch), scale)
+    start = None if epoch is None else getattr(_moment(epoch, scale), scale)
     note = f"phase_fold: period={days:.10g} d, epoch={epoch}, normalize={normalize}"
     if not len(lc):
         raise InvalidQueryError("lc has no rows to fold")
@@ -300,9 +303,9 @@ def phase_fold(
     return folded
 
 
-def _mjd(epoch: object) -> Time:
+def _moment(epoch: object, scale: str) -> Time:
     mjd = check_time(epoch, name="epoch")
-    return Time(mjd, format="mjd", scale="utc")
+    return Time(mjd, format="mjd", scale=scale if isinstance(epoch, Real) else "utc")
 
 
 def _one(lc: Table, *needed: str) -> CurveArrays:

@@ -118,8 +118,8 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     Raises
     ------
     InvalidQueryError
-        If `lc` has no such band, or several and none is chosen; if it was combined and has
-        fluxes of several surveys, or of a difference and total, in the band.
+        If `lc` has no such band, or several and none is chosen; if it has fluxes of several
+        surveys, or was combined of a difference and total, in the band.
     ImportError
         If lightkurve is not installed: it comes with ``atlasquery[lightkurve]``.
 
@@ -136,8 +136,9 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     """
     bare = CurveArrays([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
     flux, flux_err = bare.numbers("flux"), bare.numbers("flux_err")
-    measured = np.isfinite(flux) & ~excluded(bare) & np.isfinite(bare.mjd())
-    bands = sorted(set(np.asarray(lc["band"])[measured].tolist()))
+    band_of, known = bare.labels("band")
+    measured = np.isfinite(flux) & ~excluded(bare) & np.isfinite(bare.mjd()) & known
+    bands = sorted(set(band_of[measured].tolist()))
     if band is None:
         if len(bands) > 1:
             raise InvalidQueryError(
@@ -145,7 +146,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
             )
     else:
         check_choice(band, name="band", known=bands)
-        measured &= np.asarray(lc["band"]) == band
+        measured &= band_of == band
     _check_alike(bare, measured)
     again = repeated_exposures(bare, measured)
     measured[again] = False
@@ -161,8 +162,8 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
 def _check_alike(bare: CurveArrays, measured: np.ndarray) -> None:
     """Refuse fluxes of several surveys, or of differences and totals, for what knows neither."""
     for name in ("survey", "flux_kind"):
-        if not bare.has("flux_kind"):
-            return
+        if not bare.has(name):
+            continue
         values = sorted(set(bare.labels(name)[0][measured].tolist()))
         if len(values) > 1:
             raise InvalidQueryError(
@@ -220,10 +221,10 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     flux, error = bare.numbers("flux"), bare.numbers("flux_err")
     kept = np.isfinite(flux) & np.isfinite(error)
     kept[kept] = error[kept] > 0
-    kept &= ~excluded(bare) & np.isfinite(bare.mjd())
+    kept &= ~excluded(bare) & np.isfinite(bare.mjd()) & bare.labels("band")[1]
     kept &= of_one_flux_kind(bare, kept)
     kept[repeated_exposures(bare, kept)] = False
-    names = _sncosmo_names(lc, kept, dict(bands or {}))
+    names = _sncosmo_names(bare, kept, dict(bands or {}))
     kept &= names != ""
     conventions = Conventions.of(lc.meta)
     middle = lc.time.mjd
@@ -307,9 +308,9 @@ def _about(lc: TimeSeries) -> dict:
     }
 
 
-def _sncosmo_names(lc: TimeSeries, kept: np.ndarray, given: dict) -> np.ndarray:
+def _sncosmo_names(bare: CurveArrays, kept: np.ndarray, given: dict) -> np.ndarray:
     """Return the name of the band of each row, empty where the row is to be left out."""
-    bands, surveys = np.asarray(lc["band"]), np.asarray(lc["survey"])
+    bands, surveys = (bare.labels(name)[0] for name in ("band", "survey"))
     known, unknown = {}, []
     for survey, band in sorted(set(zip(surveys[kept].tolist(), bands[kept].tolist(), strict=True))):
         same = band if band in SNCOSMO_NAMES else "?"
@@ -338,6 +339,9 @@ def _series(pd: Any, column: Any) -> Any:
         mask = np.asarray(getattr(column, "mask", np.zeros(len(values), bool)))
     # pandas has no numbers of the other byte order, in which FITS files come.
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype.kind == "S":
+        # Bytes, as astropy reads them from FITS, are text.
+        values = np.char.decode(values, "utf-8")
     kind = values.dtype.kind
     if kind == "f":
         return np.where(mask, np.nan, values)

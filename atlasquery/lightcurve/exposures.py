@@ -63,7 +63,7 @@ def _of_one_name(
     at = np.flatnonzero(some)
     rows = order[at]
     group = np.searchsorted(groups.starts, at, side="right") - 1
-    key = _exposures(source, rows, mjd, group)
+    key = _exposures(source, rows, (mjd, flux), group)
     if key is None:
         return np.zeros(0, np.int64)
     named = key >= 0
@@ -197,9 +197,13 @@ def _in_time(groups: Groups, mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _exposures(
-    source: CurveArrays, rows: np.ndarray, mjd: np.ndarray, group: np.ndarray
+    source: CurveArrays,
+    rows: np.ndarray,
+    measured: tuple[np.ndarray, np.ndarray],
+    group: np.ndarray,
 ) -> np.ndarray | None:
     """Return a number for the exposure of each row, -1 where it is not known."""
+    mjd, flux = measured
     if not source.has("exposure"):
         return None
     values, known = source.labels("exposure")
@@ -209,6 +213,9 @@ def _exposures(
     key = np.full(len(rows), -1)
     _, code = np.unique(names, return_inverse=True)
     key[known] = (group * (int(code.max()) + 1) + code)[known]
+    if not known.all():
+        _name_limits(key, np.isnan(flux[rows]), mjd[rows], group)
+        known = key >= 0
     if known.all() or not (source.has("origin") and source.has("instrument")):
         return key
     # Rows come in order of group and time.
@@ -224,6 +231,23 @@ def _exposures(
     series = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts) > SAME
     key[left] = np.where(series[run - 1], -1, key.max() + run)
     return key
+
+
+def _name_limits(key: np.ndarray, limit: np.ndarray, time: np.ndarray, group: np.ndarray) -> None:
+    """Give a limit without a name the exposure of another row that has the same time.
+
+    ALeRCE does not name the exposures of ZTF's non-detections, which forced photometry has again.
+    Rows are in order of group and time.
+    """
+    named, last = key >= 0, len(key) - 1
+    number = np.arange(len(key))
+    before = np.maximum.accumulate(np.where(named, number, -1))
+    after = np.minimum.accumulate(np.where(named, number, last + 1)[::-1])[::-1]
+    for neighbour in (before, after):
+        at = np.clip(neighbour, 0, last)
+        same = (group[at] == group) & (np.abs(time[at] - time) <= SAME)
+        # Where no row before or after it has a name, the first or last row has none either.
+        key[:] = np.where((key < 0) & limit & same & named[at], key[at], key)
 
 
 def _worse(

@@ -57,15 +57,15 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
     Returns
     -------
     UsableRows
-        Its rows that are not flagged, and have a flux or a limit.
+        Its rows that are not flagged, and have a time, a band, and a flux or a limit.
     """
     check_number(snr, name="snr", least=0.0)
     one = CurveArrays([lc], [name], NEEDED)
     check_by("band", one)
-    bands = one.labels("band")[0]
-    chosen = ~excluded(one) & np.isfinite(one.mjd())
+    bands, known_band = one.labels("band")
+    chosen = ~excluded(one) & np.isfinite(one.mjd()) & known_band
     if band is not None:
-        known = sorted(set(bands.tolist()))
+        known = sorted(set(bands[known_band].tolist()))
         if band not in known and known:
             raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, known)}")
         chosen &= bands == band

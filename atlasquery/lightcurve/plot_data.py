@@ -182,8 +182,10 @@ class _PlotRows:
         flags = flags_of(one)
         bad = withdrawn(one) if flags is None else withdrawn(one) | (flags != 0)
         combined = one.has("flux_kind")
-        surveys = one.labels("survey")[0] if combined and one.has("survey") else None
-        if surveys is not None and not one.has("measurement") and len(set(surveys.tolist())) == 1:
+        surveys = one.labels("survey")[0] if one.has("survey") else None
+        # SkyPortal, too, sends bands of one name of several surveys.
+        several = surveys is not None and len(set(surveys.tolist())) > 1
+        if not several and not (combined and one.has("measurement")):
             surveys = None
         none = np.zeros(len(lc), bool)
         kinds = one.labels("flux_kind")[0] if combined else np.full(len(lc), "")

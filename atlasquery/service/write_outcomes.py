@@ -104,7 +104,7 @@ def report_failures(
     *,
     what: str = "writes",
 ) -> None:
-    """Raise, or warn, if some writes are not known to be done.
+    """Raise, or warn, if some writes failed, or may have failed.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def report_failures(
         return
     unknown = sum(outcome.ok is None for outcome in outcomes)
     message = (
-        f"{len(failures)} of {len(table)} {what} are not known to be done"
-        + (f" ({unknown} of them may be)" if unknown else "")
+        f"{len(failures)} of {len(table)} {what} failed"
+        + (f" ({unknown} of them may be done)" if unknown else "")
         + f"; the first, for {failures[0][0]}: {failures[0][1]}"
     )
     if on_error == "warn":

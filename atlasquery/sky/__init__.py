@@ -1,4 +1,4 @@
-"""What stands above the services: one sky, asked of all of them and of other catalogues."""
+"""Searches of all services at once, names, cross-matches, and rows inside sky maps."""
 
 from astropy import config as _config
 

@@ -221,7 +221,12 @@ def _reference_epochs(table: Any, names: list[str], name: str, epoch: float | No
         if isinstance(table[column], Time):
             return np.asarray(table[column].tcb.jyear, float)
         values, missing = plain_values(table[column])
-        years = np.where(missing, np.nan, values.astype(float))
+        try:
+            years = np.where(missing, np.nan, values.astype(float))
+        except (ValueError, TypeError) as error:
+            raise InvalidQueryError(
+                f"{name}[{column!r}] should be a column of Julian years, such as 2016.0: {error}"
+            ) from error
         if np.any(wrong := (years < 1800) | (years > 2200)):
             raise InvalidQueryError(
                 f"{name}[{column!r}] has {years[np.argmax(wrong)]:.10g}, which is not a Julian "

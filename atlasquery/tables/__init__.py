@@ -1,4 +1,4 @@
-"""From JSON bytes to typed, masked columns with units, driven by declarations."""
+"""Tables: JSON to typed, masked columns with units, from declarations; files of any table."""
 
 from atlasquery.tables.build import (
     assemble,

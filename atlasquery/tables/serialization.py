@@ -94,7 +94,7 @@ def to_plain(
     InputWarning
         If an item of meta cannot be written to a file.
     """
-    columns = [column.copy() for column in table.columns.values()]
+    columns = [_without_bytes(column) for column in table.columns.values()]
     for column in columns:
         _choose_method(column, null_bool, all_nulls)
     copied = assemble(QTable(meta=_writable_meta(table.meta)), columns)
@@ -216,11 +216,26 @@ def _record(table: Table) -> dict[str, Any]:
         "table": kind,
         "masked": [name for name, column in columns if isinstance(column, MaskedColumn | Masked)],
         "widths": {
-            name: column.dtype.itemsize // np.dtype("U1").itemsize
+            name: column.dtype.itemsize // np.dtype(f"{column.dtype.kind}1").itemsize
             for name, column in columns
-            if isinstance(column, Column) and column.dtype.kind == "U"
+            if isinstance(column, Column) and column.dtype.kind in "US"
         },
     }
+
+
+def _without_bytes(column: Any) -> Any:
+    """Return a copy of a column; bytes, as FITS readers give them, become strings."""
+    if not isinstance(column, Column) or column.dtype.kind != "S":
+        return column.copy()
+    try:
+        texts = np.char.decode(_parts(column)[0], "utf-8").tolist()
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError(
+            f"the column {column.name!r} has bytes that are not text in UTF-8: {error}"
+        ) from error
+    found = _with_texts(column, texts)
+    found.name = column.name
+    return found
 
 
 def _choose_method(column: Any, null_bool: bool, all_nulls: bool) -> None:

@@ -221,7 +221,7 @@ def test_an_unknown_object_is_no_success(bot, method):
 
 
 def test_the_good_ones_are_done_and_the_bad_ones_named(bot, ids, empty_list):
-    with pytest.raises(WriteError, match="1 of 3 writes are not known to be done") as caught:
+    with pytest.raises(WriteError, match="1 of 3 writes failed") as caught:
         bot.add_to_list([ids[1], MISSING, ids[0]], empty_list)
     table = caught.value.result
     assert table["atlas_id"].tolist() == [ids[1], MISSING, ids[0]]
@@ -718,7 +718,7 @@ def test_after_a_time_out_a_write_may_still_come(lossy, ids, empty_list, monkeyp
             return send(path, payload)
 
     monkeypatch.setattr(bot, "_write", brief)
-    with pytest.warns(InputWarning, match="1 of them may be"):
+    with pytest.warns(InputWarning, match="1 of them may be done"):
         table = bot.add_to_list(ids[:3], empty_list, on_error="warn")
     assert table["ok"].tolist() == [True, None, True]
     assert table["message"][0].startswith("response lost; read back: on the list (")
@@ -729,7 +729,7 @@ def test_after_a_time_out_a_write_may_still_come(lossy, ids, empty_list, monkeyp
 def test_what_cannot_be_read_back_is_unknown_and_the_rest_not_tried(lossy, ids, empty_list):
     bot, proxy = lossy("add_to_list", "pass", "after")
     proxy.reads_fail = True
-    with pytest.raises(WriteError, match="1 of them may be") as caught:
+    with pytest.raises(WriteError, match="1 of them may be done") as caught:
         bot.add_to_list(ids[:4], empty_list)
     table = caught.value.result
     assert table["ok"].tolist() == [True, None, False, False]

@@ -66,7 +66,7 @@ def test_a_write_that_is_refused_is_a_part_that_failed(run, box):
     result = run("add", first, "1999999999999999900", "-l", "empty")
     assert result.exit_code == 6
     assert [row["ok"] for row in rows(result.stdout)] == ["true", "false"]
-    assert "Warning: 1 of 2 writes are not known to be done" in result.stderr
+    assert "Warning: 1 of 2 writes failed" in result.stderr
 
 
 @pytest.mark.parametrize(

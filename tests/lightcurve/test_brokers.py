@@ -263,3 +263,27 @@ def test_the_csv_of_a_data_frame_is_read(tmp_path):
         back = read(tmp_path / "lc.csv")
         assert back["flux"].value.tolist() == lc["flux"].value.tolist()
         assert back["detection"].tolist() == lc["detection"].tolist()
+
+
+@pytest.mark.parametrize("magsys", ["Vega", "unknown"])
+def test_magnitudes_of_another_system_stay(magsys):
+    frame = pd.DataFrame({"mjd": 59000.5 + np.arange(4), "band": "V"})
+    frame["mag"], frame["mag_err"] = [15.1, 16.0, np.nan, 17.0], [0.02, np.nan, np.nan, 0.4]
+    frame.attrs["magsys"] = magsys
+    lc = from_pandas(frame)
+    assert lc.meta["magsys"] == magsys and lc["flux"].mask.all()
+    assert lc["mag"].filled(np.nan).value.tolist()[:2] == [15.1, 16.0]
+    assert lc["mag"].mask.tolist() == [False, False, True, False]
+    assert lc["mag_err"].filled(0).value.tolist() == [0.02, 0, 0, 0.4]
+    # What is known to be below 5 sigma is no detection.
+    assert lc["detection"].tolist() == [True, True, False, False]
+    again = from_pandas(to_pandas(lc))
+    assert (again["mag"] == lc["mag"]).filled(True).all()
+    assert again["mag"].mask.tolist() == lc["mag"].mask.tolist()
+    assert again["detection"].tolist() == lc["detection"].tolist()
+
+
+def test_the_error_of_a_magnitude_of_a_flux():
+    frame = pd.DataFrame({"mjd": [59000.5], "band": ["o"], "flux": [100.0], "flux_err": [5.0]})
+    lc = from_pandas(frame)
+    assert lc["mag_err"][0].unmasked.value == pytest.approx(0.05 * 2.5 / np.log(10))

@@ -11,7 +11,18 @@ from astropy.time import Time
 
 from atlasquery.atlas import AtlasClass
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve import Flag, to_lightkurve, to_nested, to_pandas, to_sncosmo
+from atlasquery.lightcurve import (
+    Flag,
+    bin,
+    colour,
+    peak,
+    subtract_baseline,
+    summary,
+    to_lightkurve,
+    to_nested,
+    to_pandas,
+    to_sncosmo,
+)
 from atlasquery.lightcurve.export import SNCOSMO_BANDS
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 
@@ -311,3 +322,32 @@ def test_two_time_scales_are_not_put_in_one_column():
     }
     with pytest.raises(InvalidQueryError, match=r"column time of lcs\['b'\] is in 'tdb'"):
         to_nested(curves)
+
+
+def test_lightkurve_refuses_the_same_band_of_several_surveys():
+    """SkyPortal sends the bands g of ZTF and of LSST in one light curve."""
+    survey = np.where(np.arange(8) % 2, "ztf", "lsst")
+    lc = example_curves.light_curve(59000 + np.arange(8.0), 100.0, 5.0, "g", survey=survey)
+    with pytest.raises(InvalidQueryError, match="fluxes of lsst and ztf in this band"):
+        to_lightkurve(lc, band="g")
+
+
+def test_bands_that_astropy_read_as_bytes():
+    """`Table.read` of a FITS file gives bytes."""
+    lc = example_curves.light_curve(
+        58800 + np.arange(120.0), np.arange(120) + 50.0, 5.0, np.array(["o", "c"] * 60)
+    )
+    raw = lc.copy()
+    for name in ("band", "survey", "exposure"):
+        raw[name] = np.asarray(lc[name]).astype("S")
+    assert to_sncosmo(raw)["band"].tolist() == to_sncosmo(lc)["band"].tolist()
+    assert len(colour(lc, width=3 * u.day)) == len(colour(raw, width=3 * u.day)) > 30
+    assert peak(raw, band="o")["time"] == peak(lc, band="o")["time"]
+    assert bin(raw)["band"].tolist() == bin(lc)["band"].tolist()
+    assert summary(raw)["peak_band"][0] == "c"
+    # Also the changes of reference images of ATLAS are known by the survey.
+    baselines = [subtract_baseline(one).meta["baseline"] for one in (lc, raw)]
+    assert len(baselines[0]) == 4 and baselines[0] == baselines[1]
+    raw["band"] = np.full(120, b"\xff")
+    with pytest.raises(InvalidQueryError, match="the column band has bytes that are not text"):
+        bin(raw)

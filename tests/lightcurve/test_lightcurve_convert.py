@@ -109,6 +109,18 @@ def test_folding():
         phase_fold(lc[:0], 1 * u.day)
 
 
+@pytest.mark.parametrize("scale", ["utc", "tai", "tdb"])
+def test_a_number_as_epoch_is_in_the_scale_of_the_light_curve(scale):
+    lc = light_curve(59000 + np.arange(4.0), 100.0, 10.0, scale=scale)
+    for epoch in (lc.time.mjd[2], lc.time[2]):
+        seconds = phase_fold(lc, 5 * u.day, epoch=epoch)["time"].to_value(u.s)
+        assert np.abs(seconds).min() < 1e-4
+    # A date is in UTC, as everywhere.
+    seconds = phase_fold(lc, 5 * u.day, epoch="2020-06-02")["time"].to_value(u.s)
+    late = {"utc": 0, "tai": 37, "tdb": 69.18}[scale]
+    assert np.abs(seconds).min() == pytest.approx(late, abs=0.01)
+
+
 @pytest.fixture
 def stepped():
     """A constant of each band and segment, and a transient in the last of them."""
@@ -148,6 +160,28 @@ def test_the_baseline_of_all(stepped):
     weighted = subtract_baseline(stepped, transient=(59009, 59016), method="weighted")
     assert weighted.meta["baseline"][0]["offset"] == pytest.approx(130.0)
     assert weighted.meta["baseline"][0]["offset_err"] == pytest.approx(5 / np.sqrt(10))
+
+
+def test_each_survey_has_its_baseline():
+    """SkyPortal sends the bands g of ZTF and of LSST in one light curve."""
+    time = np.arange(60000.0, 60020)
+    survey = np.where(np.arange(20) % 2, "ztf", "lsst")
+    lc = light_curve(time, np.where(survey == "ztf", 90.0, 5.0), 2.0, "g", survey=survey)
+    result = subtract_baseline(lc)
+    np.testing.assert_array_equal(result["flux"].unmasked.value, 0.0)
+    found = [(b["band"], b["survey"], b["offset"], b["n"]) for b in result.meta["baseline"]]
+    assert found == [("g", "lsst", 5.0, 10), ("g", "ztf", 90.0, 10)]
+
+
+def test_an_exposure_counts_once_in_a_baseline():
+    time = np.repeat(np.arange(60000.0, 60012), 2)
+    forced = np.tile([True, False], 12)
+    lc = light_curve(time, np.where(forced, 3.0, 40.0), 2.0, "g", survey="ztf",
+                     exposure=np.repeat([f"pid{n}" for n in range(12)], 2),
+                     survey_columns={"forced": forced})  # fmt: skip
+    (found,) = subtract_baseline(lc, method="weighted").meta["baseline"]
+    assert (found["offset"], found["n"]) == (3.0, 12)
+    assert found["offset_err"] == pytest.approx(2.0 / np.sqrt(12))
 
 
 def test_a_magnitude_without_a_flux_is_kept(stepped):

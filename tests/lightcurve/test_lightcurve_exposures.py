@@ -68,6 +68,27 @@ def test_a_flux_counts_before_a_limit():
     assert len(bin(alert)) == len(binned)
 
 
+def test_a_limit_without_a_name_is_of_the_exposure_of_its_time():
+    """ALeRCE does not name the exposures of non-detections, which forced photometry has again."""
+    names = np.array([f"pid{n}" for n in range(N)])
+    flux = np.where(np.arange(N) % 2, FLUX, np.nan)
+    forced = light_curve(TIME, flux, 10.0, "g", exposure=names, survey="ztf",
+                         survey_columns={"forced": np.ones(N, bool)})  # fmt: skip
+    # What could not be measured has the limit of its exposure.
+    limits = light_curve(TIME, np.nan, 10.0, "g", exposure="", survey="ztf",
+                         survey_columns={"forced": np.zeros(N, bool)})  # fmt: skip
+    binned = bin(joined(forced, limits), 1e-3 * u.day)
+    assert binned["n"].tolist() == [0, 1] * (N // 2)
+    assert binned["n_limits"].tolist() == [1, 0] * (N // 2)
+    np.testing.assert_allclose(binned["limiting_mag"].value, limits["limiting_mag"].value)
+    assert summary(joined(forced, limits))["n_rows"][0] == N
+    # At another time, or of another survey, it is another exposure.
+    limits["time"] = limits["time"] + 2 * u.s
+    assert bin(joined(forced, limits), 1e-3 * u.day)["n_limits"].tolist() == [2, 1] * (N // 2)
+    limits["time"], limits["survey"] = forced["time"], np.full(N, "lsst")
+    assert bin(joined(forced, limits))["n_limits"].sum() == N + N // 2
+
+
 def test_two_origins():
     def upload(origin, error):
         survey_columns = {"origin": np.full(N, origin), "instrument": np.full(N, "ZTF", "U8")}

@@ -6,6 +6,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io.votable import parse_single_table
 from astropy.table import Column, MaskedColumn, QTable, Table, vstack
 from astropy.timeseries import TimeSeries
@@ -136,6 +137,36 @@ def test_masked_times_are_nowhere():
     assert lc["time"].unmasked.mjd[3] == hidden
     pytest.importorskip("lightkurve")
     assert len(lib.to_lightkurve(lc)) == 7
+
+
+@pytest.mark.parametrize("barycentric", [False, True])
+def test_masked_times_are_combined(barycentric):
+    lc, other = base(), base()
+    lc["time"][3] = np.ma.masked
+    place = SkyCoord(150, 2, unit="deg")
+    both = lib.combine([lc, other], barycentric=barycentric, coordinates=place)
+    assert both["time"].mask.tolist() == [False] * 15 + [True]
+    assert both["flux"][-1] == lc["flux"][3]
+    many = lib.combine({"a": [lc], "b": [other]})
+    assert many["a"]["time"].mask.sum() == 1 and bin(many["a"])["n"].sum() == 7
+    assert lib.combine([both])["time"].mask.sum() == 1
+
+
+def test_a_masked_time_is_not_in_the_baseline():
+    lc = base()
+    lc["time"][3] = np.ma.masked
+    found = lib.subtract_baseline(lc, at_least=2).meta["baseline"]
+    assert sum(b["n"] for b in found) == 7
+
+
+def test_a_masked_band_is_of_no_band():
+    lc = base()
+    before = lib.summary(lc)[0]["n_rows"]
+    lc["band"] = MaskedColumn(lc["band"], mask=np.arange(8) == 0)
+    assert lib.summary(lc)[0]["n_rows"] == before - 1
+    assert lib.first_detection(lc)["time"] > lc["time"][0]
+    lc["band"].mask = True
+    assert lib.peak(lc) is None
 
 
 def test_masked_times_of_votable():

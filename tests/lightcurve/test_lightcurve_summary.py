@@ -71,6 +71,29 @@ def test_colours(rising):
             colour(rising, bands)
 
 
+def test_colours_of_one_survey():
+    """Of bands that several surveys have, both are of one survey, the one with smaller errors."""
+    time = 59000.1 + np.repeat([0.0, 1.0, 2.0], 4) + np.tile([0.0, 0.1, 0.2, 0.3], 3)
+    band, survey = np.tile(["g", "r", "g", "r"], 3), np.tile(["ztf", "ztf", "lsst", "lsst"], 3)
+    mag = np.tile([19.0, 18.6, 19.5, 19.2], 3)
+    error = np.where(survey == "lsst", 0.01, 0.02) * mag_to_flux(mag)
+    # On the last night LSST has no g.
+    kept = np.arange(12) != 10
+    lc = light_curve(time, mag_to_flux(mag), error, band, survey=survey)[kept]
+    np.testing.assert_allclose(colour(lc, ("g", "r"))["colour"].unmasked.value, [0.3, 0.3, 0.4])
+    # Where none has both, those of two surveys are compared.
+    two = lc[(lc["band"] == "g") == (lc["survey"] == "ztf")]
+    np.testing.assert_allclose(colour(two, ("g", "r"))["colour"].unmasked.value, -0.2)
+
+
+def test_a_colour_is_not_of_a_difference_and_a_total_flux():
+    time, band = 59000.1 + np.arange(4) / 10, np.array(["g", "r", "r", "r"])
+    lc = light_curve(time, mag_to_flux(np.array([19.0, 18.5, 15.0, 15.0])), 0.1, band)
+    lc["flux_kind"] = np.array(["difference", "difference", "total", "total"])
+    np.testing.assert_allclose(colour(lc, ("g", "r"))["colour"].unmasked.value, [0.5])
+    assert len(colour(lc[[0, 2, 3]], ("g", "r"))) == 0
+
+
 def test_the_summary(rising):
     row = summary(rising)[0]
     assert row["object"] == "ATLAS26abc"

@@ -145,6 +145,16 @@ def test_the_bands_of_every_survey_differ_in_colour_and_sign():
     assert len({line.get_marker() for line in lines}) == 6
 
 
+def test_surveys_of_one_light_curve_are_told_apart():
+    """SkyPortal sends the bands g of ZTF and of LSST in one light curve."""
+    survey = np.where(np.arange(6) % 2, "ztf", "lsst")
+    lc = example_curves.light_curve(np.arange(59000.0, 59006), 1000.0, band="g", survey=survey)
+    for one in (lc, bin(lc)):
+        found = points(plot(one, limits=False))
+        assert sorted(label.split(",")[0] for label in found) == ["LSST g", "ZTF g"]
+        assert [len(drawn) for drawn in found.values()] == [3, 3]
+
+
 def test_limits_can_be_left_out(lc):
     assert set(points(plot(lc, limits=False))) == {"o, detection", "c, detection"}
 

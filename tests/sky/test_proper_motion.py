@@ -144,6 +144,10 @@ def test_the_epoch_changes_nothing_where_nothing_moves():
         (lambda t: setattr(t["pmra"], "unit", None), r"\['pmra'\] has no unit"),
         (lambda t: setattr(t["pmra"], "unit", u.mag), r"\['pmra'\] is not in mas / yr"),
         (lambda t: t.replace_column("ref_epoch", [57388.0] * 5), "57388, which is not a Julian"),
+        (
+            lambda t: t.replace_column("ref_epoch", ["J2016"] * 5),
+            r"\['ref_epoch'\] should be a column of",
+        ),
     ],
 )
 def test_what_a_proper_motion_needs(change, message):

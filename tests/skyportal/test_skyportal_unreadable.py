@@ -71,7 +71,7 @@ def test_what_was_stored_is_read_back(skyportal, double, write, answer):
 @pytest.mark.parametrize("answer", UNREADABLE)
 def test_what_was_not_stored_is_not_taken_for_done(skyportal, double, answer):
     double.faults["POST /api/sources/.*/comments"] = UNREADABLE[answer]
-    with pytest.warns(InputWarning, match="not known to be done"):
+    with pytest.warns(InputWarning, match="writes failed"):
         table = skyportal.add_comment(A, "Rising.", on_error="warn")
     assert not table["ok"].filled(False).any()
     assert len(double.asked("^POST")) == 1

@@ -76,6 +76,19 @@ def awkward():
     return table
 
 
+def test_bytes_become_strings(path):
+    """`Table.read` of a FITS file gives bytes."""
+    table = Table({"band": np.array([b"o", b"", "ü".encode()])})
+    table["name"] = MaskedColumn([b"a", b"b", b" c"], mask=[False, True, False])
+    write_table(table, path)
+    again = read_table(path)
+    assert again["band"].tolist() == ["o", "", "ü"]
+    assert again["name"].tolist() == ["a", None, " c"]
+    table["band"] = np.array([b"o", b"c", b"\xff"])
+    with pytest.raises(InvalidQueryError, match="the column 'band' has bytes that are not text"):
+        write_table(table, path, overwrite=True)
+
+
 def test_an_awkward_table_comes_back(path, awkward):
     write_table(awkward, path)
     assert_same_table(read_table(path), awkward)
