@@ -178,7 +178,8 @@ def query_region(
     )
     table = build_table(rows, meta=meta)
     if not failures:
-        return _warn_if_empty(table)
+        where = "the position" if shape == () else "any of the positions"
+        return _warn_if_empty(table, f"object within {radius} of {where}")
     return deliver(
         table,
         failures,
@@ -373,7 +374,7 @@ def query_criteria(
         with_separation(found.rows, (ra, dec), check_radius(radius))
     warn_of_omitted(found, limit, order)
     meta = self._origin(found.when, survey, query="query_criteria", **_plain_values(params))
-    return _warn_if_empty(build_table(found.rows, meta=meta))
+    return _warn_if_empty(build_table(found.rows, meta=meta), "such object")
 
 
 def query_objects(
@@ -603,10 +604,10 @@ def _no_objects(survey: str) -> Rows:
     return decode_rows(LIST_COLUMNS[survey], b"[]")
 
 
-def _warn_if_empty(table: Table) -> Table:
+def _warn_if_empty(table: Table, what: str) -> Table:
     """Return a table; warn if it has no rows."""
     if not len(table):
-        warn("ALeRCE has no such object", NoResultsWarning)
+        warn(f"ALeRCE has no {what}", NoResultsWarning)
     return table
 
 

@@ -623,6 +623,19 @@ def test_nothing_found_is_an_empty_table_of_the_same_columns(alerce):
     assert [empty[c].unit for c in empty.colnames] == [full[c].unit for c in full.colnames]
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (SkyCoord(10, -60, unit="deg"), "no object within 5 arcsec of the position"),
+        (SkyCoord([10, 11], [-60, -60], unit="deg"), "no object within 5 arcsec of any of the"),
+    ],
+    ids=["one", "several"],
+)
+def test_a_cone_without_objects_is_told_from_criteria(alerce, where, words):
+    with pytest.warns(NoResultsWarning, match=words):
+        assert len(alerce.query_region(where, radius="5 arcsec")) == 0
+
+
 def test_many_positions_keep_their_index_and_name_their_failures(alerce, double):
     where = SkyCoord([150.1, 0, 180], [2.2, 10, 0], unit="deg")
     found = alerce.query_region(where, radius="5 arcsec", cache=False)
