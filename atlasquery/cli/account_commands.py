@@ -1,6 +1,7 @@
 """Commands for the account: login and quota."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -27,12 +28,14 @@ def login(
     r"""Test a login, and store it with --store.
 
     The password is prompted for and not shown; there is no option for it, since a
-    command line can be read by others.
+    command line can be read by others. Without a terminal a token is read from
+    standard input.
 
     \b
     Examples:
       atlasquery login alice --store
       atlasquery login --token --store
+      pass show atlas | atlasquery login --token --store
       atlasquery login --config-file atlas.yaml
     """
     from atlasquery.atlas import AtlasClass
@@ -42,7 +45,7 @@ def login(
     if token and (username or config_file):
         raise click.UsageError("give --token, a user name or --config-file, one of them")
     if token:
-        atlas.login(token=_ask("Token"), store=store)
+        atlas.login(token=_ask("Token") if person_present() else _piped_token(), store=store)
         click.echo(f"The token will be checked by {atlas.server} with the next query.")
     elif config_file or not person_present():
         atlas.login(username, config_file=config_file, store=store)
@@ -86,3 +89,16 @@ def quota(as_json: bool, service: Service) -> Code:
 
 def _ask(what: str) -> str:
     return click.prompt(what, hide_input=True, err=True)
+
+
+def _piped_token() -> str:
+    from atlasquery.exceptions import LoginError
+
+    token = sys.stdin.readline().strip()
+    if not token:
+        raise LoginError(
+            "There is no terminal to ask for the token, and none on standard input: pipe it, or "
+            "set ATLASQUERY_ATLAS_TOKEN.",
+            service="ATLAS",
+        )
+    return token

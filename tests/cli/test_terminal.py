@@ -116,6 +116,30 @@ def test_a_token_is_asked_for_and_not_shown(environment):
     assert "f" * 40 not in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("f" * 40 + "\n", 0, "The token will be checked"),
+        ("", 3, "There is no terminal to ask for the token, and none on standard input"),
+        (" \n", 3, "set ATLASQUERY_ATLAS_TOKEN"),
+    ],
+    ids=["a token", "nothing", "a blank line"],
+)
+def test_without_a_terminal_a_token_is_read_and_not_asked_for(environment, typed, code, said):
+    done = subprocess.run(
+        [*COMMAND, "login", "--token"],
+        input=typed,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "f" * 40 not in done.stdout + done.stderr
+    assert "echo" not in done.stderr
+
+
 def run_into(stdout, arguments, environment, **options):
     """Run a command whose output is buffered, as in a shell that sets nothing about it."""
     environment = {k: v for k, v in environment.items() if k != "PYTHONUNBUFFERED"}
