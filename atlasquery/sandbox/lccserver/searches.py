@@ -7,6 +7,7 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -321,8 +322,7 @@ def _cut(rows: list[Row], arguments: Arguments, cap: int) -> list[Row]:
         rows = [rows[n] for n in np.sort(picked)]
     for name, direction in reversed(arguments["results_sortspec"] or []):
         known = [row for row in rows if row[name] is not None]
-        # A default of a lambda has no type: the name of this turn of the loop.
-        known.sort(key=lambda row, name=name: row[name], reverse=direction == "desc")  # type: ignore[misc]
+        known.sort(key=itemgetter(name), reverse=direction == "desc")
         rows = known + [row for row in rows if row[name] is None]
     return rows[:limit][:cap]
 
